@@ -1,0 +1,42 @@
+# What our own targets are compiled with, as an interface target: nothing here reaches a user's code.
+# Warnings become errors only where CMAKE_COMPILE_WARNING_AS_ERROR says so (presets and CI).
+
+add_library(sallyport_flags INTERFACE)
+
+set(sally_c_warnings
+    -Wall
+    -Wextra
+    -Wpedantic
+    -Wshadow
+    -Wundef
+    -Wvla
+    -Wformat=2
+    -Wwrite-strings
+    -Wpointer-arith
+    -Wstrict-prototypes
+    -Wmissing-prototypes
+    -Wold-style-definition)
+set(sally_cxx_warnings
+    -Wall
+    -Wextra
+    -Wshadow)
+
+set(sally_gnu_like "$<OR:$<C_COMPILER_ID:GNU>,$<C_COMPILER_ID:Clang>,$<C_COMPILER_ID:AppleClang>>")
+target_compile_options(sallyport_flags INTERFACE
+    "$<$<AND:$<COMPILE_LANGUAGE:C>,${sally_gnu_like}>:${sally_c_warnings}>"
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,${sally_gnu_like}>:${sally_cxx_warnings}>")
+
+if(SALLYPORT_SANITIZE)
+    list(JOIN SALLYPORT_SANITIZE "," sally_sanitizers)
+    target_compile_options(sallyport_flags INTERFACE
+        -fsanitize=${sally_sanitizers} -fno-omit-frame-pointer -g)
+    target_link_options(sallyport_flags INTERFACE -fsanitize=${sally_sanitizers})
+    if("undefined" IN_LIST SALLYPORT_SANITIZE)
+        target_compile_options(sallyport_flags INTERFACE -fno-sanitize-recover=undefined)
+    endif()
+endif()
+
+if(SALLYPORT_COVERAGE)
+    target_compile_options(sallyport_flags INTERFACE --coverage)
+    target_link_options(sallyport_flags INTERFACE --coverage)
+endif()

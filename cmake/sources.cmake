@@ -1,0 +1,84 @@
+# The library's sources, one list per layer; a file includes only its own layer and lower ones
+# (tests/contract checks that against the first line of each file). To add a file, add its line.
+
+set(sally_l0_base
+    mem.c
+    error.c
+    clock.c
+    sync.c
+    buf.c)
+
+set(sally_l1_waiting
+    wake_${SALLYPORT_WAKE}.c
+    break.c
+    break_signal.c
+    wait.c
+    pollset_${SALLYPORT_POLLSET}.c)
+
+set(sally_l2_net
+    addr.c
+    resolve.c
+    sock.c
+    transport_sock.c)
+
+set(sally_l3_crypto
+    ossl.c
+    bio.c
+    load.c
+    context.c
+    context_build.c
+    context_verify.c
+    verify.c
+    registry.c)
+
+set(sally_l4_engine
+    engine.c
+    engine_error.c)
+
+set(sally_l5_ports
+    conn.c
+    port_read.c
+    port_write.c
+    port_close.c
+    port_query.c
+    linger.c)
+
+set(sally_l6_ends
+    connect.c
+    listener.c
+    listener_open.c
+    handshakes.c
+    ssl_sync.c)
+
+set(sally_l7_service
+    pool.c
+    park.c
+    server.c
+    connection.c
+    drain.c)
+
+set(sally_sources
+    ${sally_l0_base}
+    ${sally_l1_waiting}
+    ${sally_l2_net}
+    ${sally_l3_crypto}
+    ${sally_l4_engine}
+    ${sally_l5_ports}
+    ${sally_l6_ends}
+    ${sally_l7_service})
+list(TRANSFORM sally_sources PREPEND ${PROJECT_SOURCE_DIR}/src/)
+
+# Until every layer has landed, a file that is not there yet is left out, and said so.
+file(GLOB sally_present CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
+set(sally_missing ${sally_sources})
+list(REMOVE_ITEM sally_missing ${sally_present} "")
+if(sally_missing)
+    list(REMOVE_ITEM sally_sources ${sally_missing})
+    list(TRANSFORM sally_missing REPLACE ".*/" "")
+    list(JOIN sally_missing " " text)
+    message(STATUS "Not written yet, left out: ${text}")
+endif()
+if(NOT sally_sources)
+    file(WRITE ${PROJECT_BINARY_DIR}/none_yet.c "typedef int none_yet;\n")
+    set(sally_sources ${PROJECT_BINARY_DIR}/none_yet.c)
+endif()

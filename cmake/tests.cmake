@@ -1,0 +1,49 @@
+# sally_add_tests(NAME LABEL LINK library... SOURCES file... [MAIN] [TIMEOUT seconds])
+#
+# One GoogleTest program NAME; each of its cases is a ctest entry LABEL.Suite.Case with the label
+# LABEL. MAIN says that the sources bring their own main(). An empty list of sources makes nothing.
+function(sally_add_tests name label)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "MAIN" "TIMEOUT" "LINK;SOURCES")
+    if(arg_UNPARSED_ARGUMENTS)
+        message(FATAL_ERROR "sally_add_tests(${name}): what is \"${arg_UNPARSED_ARGUMENTS}\"?")
+    endif()
+    if(NOT arg_SOURCES)
+        return()
+    endif()
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 60)
+    endif()
+
+    add_executable(${name} ${arg_SOURCES})
+    target_compile_features(${name} PRIVATE cxx_std_17)
+    target_compile_definitions(${name} PRIVATE
+        SALLY_TEST_CERTS="${SALLYPORT_CERTS_DIR}"
+        SALLY_TEST_BUILD="${PROJECT_BINARY_DIR}"
+        SALLY_TEST_SOURCE="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest sallyport_flags)
+    if(NOT arg_MAIN)
+        target_link_libraries(${name} PRIVATE GTest::gtest_main)
+    endif()
+    add_dependencies(${name} certs)
+
+    gtest_discover_tests(${name}
+        TEST_PREFIX ${label}.
+        DISCOVERY_MODE PRE_TEST
+        DISCOVERY_TIMEOUT 60
+        PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# sally_add_script_test(NAME LABEL COMMAND word... [TIMEOUT seconds])
+#
+# A script as one ctest entry LABEL.NAME: exit status 0 passes, 77 is a skip, anything else fails.
+function(sally_add_script_test name label)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "TIMEOUT" "COMMAND")
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 60)
+    endif()
+    add_test(NAME ${label}.${name} COMMAND ${arg_COMMAND})
+    set_tests_properties(${label}.${name} PROPERTIES
+        LABELS ${label}
+        TIMEOUT ${arg_TIMEOUT}
+        SKIP_RETURN_CODE 77)
+endfunction()
