@@ -7,6 +7,7 @@ option(SALLYPORT_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(SALLYPORT_BUILD_BENCH "Build the benchmark programs" ${PROJECT_IS_TOP_LEVEL})
 option(SALLYPORT_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(SALLYPORT_COVERAGE "Count which lines run (gcov)" OFF)
+option(SALLYPORT_TEST_LONG "Time limits for the long runs of the tests" OFF)
 set(SALLYPORT_SANITIZE "" CACHE STRING
     "Sanitizers to build with, as a list: address;undefined or thread")
 

@@ -1,3 +1,18 @@
+# sally_test_timeout(VAR): the time limit in VAR, or the usual one, in seconds; slower builds get more.
+function(sally_test_timeout var)
+    set(seconds "${${var}}")
+    if(NOT seconds)
+        set(seconds 60)
+    endif()
+    if(SALLYPORT_SANITIZE OR SALLYPORT_COVERAGE)
+        math(EXPR seconds "${seconds} * 5")
+    endif()
+    if(SALLYPORT_TEST_LONG)
+        math(EXPR seconds "${seconds} * 30")
+    endif()
+    set(${var} ${seconds} PARENT_SCOPE)
+endfunction()
+
 # sally_add_tests(NAME LABEL LINK library... SOURCES file... [MAIN] [TIMEOUT seconds])
 #
 # One GoogleTest program NAME; each of its cases is a ctest entry LABEL.Suite.Case with the label
@@ -10,9 +25,7 @@ function(sally_add_tests name label)
     if(NOT arg_SOURCES)
         return()
     endif()
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 60)
-    endif()
+    sally_test_timeout(arg_TIMEOUT)
 
     add_executable(${name} ${arg_SOURCES})
     target_compile_features(${name} PRIVATE cxx_std_17)
@@ -38,9 +51,7 @@ endfunction()
 # A script as one ctest entry LABEL.NAME: exit status 0 passes, 77 is a skip, anything else fails.
 function(sally_add_script_test name label)
     cmake_parse_arguments(PARSE_ARGV 2 arg "" "TIMEOUT" "COMMAND")
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 60)
-    endif()
+    sally_test_timeout(arg_TIMEOUT)
     add_test(NAME ${label}.${name} COMMAND ${arg_COMMAND})
     set_tests_properties(${label}.${name} PROPERTIES
         LABELS ${label}

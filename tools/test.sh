@@ -1,0 +1,146 @@
+#!/bin/sh
+# Builds everything and runs the tests.
+set -u
+
+usage() {
+    cat <<'END'
+usage: tools/test.sh [--long] [--preset NAME] [-L LABEL] [-LE LABEL] [-E PATTERN] [PATTERN...]
+
+Installs what is missing, configures, builds and runs the tests. With patterns (regular expressions
+of ctest) only the tests whose name matches one of them; -L, -LE and -E choose as ctest's do. Labels
+are the directories of tests/: unit, conformance, scenario, contract, interop, consumer, stress, ...
+
+  --long         long runs: SALLY_TEST_LONG=1, and time limits to match
+  --preset NAME  dev (default), release, asan, tsan, coverage or portable; builds in build/NAME
+  --help         this text
+
+The last line is `N passed, N failed, N skipped`. Exit status: 0 all passed, 1 something failed,
+2 wrong usage.
+END
+}
+
+wrong_usage() {
+    echo "test.sh: $1 (--help tells more)" >&2
+    exit 2
+}
+
+finish() { # PASSED FAILED SKIPPED
+    echo "$1 passed, $2 failed, $3 skipped"
+    [ "$2" -eq 0 ] && [ "$1" -gt 0 ]
+    exit
+}
+
+# A step whose output matters only when it fails.
+quietly() { # NAME COMMAND...
+    echo "== $1"
+    shift
+    "$@" >"$log" 2>&1 && return 0
+    cat "$log"
+    echo "test.sh: failed: $*" >&2
+    finish 0 1 0
+}
+
+# ctest's report, with a line for each test that was skipped, and why; ends with the three counts.
+read_report() { # FILE
+    awk '
+    function plain(text) {
+        gsub(/&lt;/, "<", text); gsub(/&gt;/, ">", text); gsub(/&quot;/, "\"", text)
+        gsub(/&apos;/, "\047", text); gsub(/&amp;/, "\\&", text)
+        return text
+    }
+    function attribute(line, name) {
+        if (!match(line, " " name "=\"[^\"]*\"")) return ""
+        return plain(substr(line, RSTART + length(name) + 3, RLENGTH - length(name) - 4))
+    }
+    function close_case() {
+        if (status == "run") passed++
+        else if (status == "fail") failed++
+        else if (status == "disabled" || by_choice) {
+            skipped++
+            print "skipped: " test ": " (why != "" ? why : "no reason given")
+        } else if (status != "") failed++
+        status = ""
+    }
+    /^\t<testcase / {
+        close_case()
+        test = attribute($0, "name"); status = attribute($0, "status")
+        by_choice = 0; why = status == "disabled" ? "disabled in the source" : ""; reading = 0
+        next
+    }
+    /^\t\t<skipped message="SKIP_/ { by_choice = 1; next }
+    by_choice && why == "" && /<system-out>/ {
+        line = $0; sub(/.*<system-out>/, "", line); sub(/<\/system-out>.*/, "", line)
+        if (line !~ /^Running main|^Note: |^\[/) why = plain(line)
+    }
+    by_choice && reading { if ($0 !~ /^\[/) why = plain($0); reading = 0 }
+    by_choice && /: Skipped$/ { reading = 1 }
+    END { close_case(); printf "counts %d %d %d\n", passed, failed, skipped }
+    ' "$1"
+}
+
+cd "$(dirname "$0")/.." || exit 1
+preset=dev
+long=OFF
+patterns=
+add_pattern() { patterns=${patterns:+$patterns|}$1; }
+
+# The words for ctest are kept in "$@": each loop takes one from the front and may put it at the end.
+count=$#
+while [ "$count" -gt 0 ]; do
+    word=$1
+    shift
+    count=$((count - 1))
+    case $word in
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    --long) long=ON ;;
+    --preset | -L | -LE | -E)
+        [ "$count" -gt 0 ] || wrong_usage "$word needs a value"
+        case $word in
+        --preset) preset=$1 ;;
+        *) set -- "$@" "$word" "$1" ;;
+        esac
+        shift
+        count=$((count - 1))
+        ;;
+    -*) wrong_usage "unknown option: $word" ;;
+    '') wrong_usage "a pattern is empty" ;;
+    *) add_pattern "$word" ;;
+    esac
+done
+case $preset in
+dev | release | asan | tsan | coverage | portable) ;;
+*) wrong_usage "unknown preset: $preset; there are dev, release, asan, tsan, coverage, portable" ;;
+esac
+
+. tools/setup.sh
+sally_setup build test || finish 0 1 0
+
+build=build/$preset
+mkdir -p "$build" || exit 1
+log=$build/test.sh.log
+if [ "$long" = ON ]; then
+    export SALLY_TEST_LONG=1
+fi
+
+quietly "configure ($preset)" \
+    cmake --preset "$preset" -D SALLYPORT_BUILD_TESTS=ON -D SALLYPORT_TEST_LONG="$long"
+quietly "build ($preset)" cmake --build --preset "$preset"
+
+echo "== test ($preset)"
+report=$PWD/$build/junit.xml
+rm -f "$report"
+ctest --preset "$preset" --output-junit "$report" ${patterns:+-R "$patterns"} "$@"
+status=$?
+[ -f "$report" ] || finish 0 1 0
+counts=$(read_report "$report")
+printf '%s\n' "$counts" | sed '$d'
+# shellcheck disable=SC2046 # three numbers
+set -- $(printf '%s\n' "$counts" | sed -n '$s/^counts //p')
+# ctest failed for a reason that no test shows: that is a failure too.
+if [ "$status" -ne 0 ] && [ "$2" -eq 0 ]; then
+    set -- "$1" 1 "$3"
+fi
+finish "$@"
