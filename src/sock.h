@@ -1,0 +1,57 @@
+/* L2 net: the only maker of socket calls. Every socket is non-blocking and CLOEXEC; sends carry
+ * MSG_NOSIGNAL, so that SIGPIPE dies here (E3). Functions return an errno, 0 for done, unless said. */
+#ifndef SALLY_SOCK_H
+#define SALLY_SOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "addr.h"
+#include "transport.h"
+
+int sally_sock_open(int family, int *fd);
+/* EINPROGRESS: wait for POLLOUT, then sally_sock_connect_result. EAGAIN: the backlog of a Unix
+ * socket is full. */
+int sally_sock_connect(int fd, const sally_addr *addr);
+int sally_sock_connect_result(int fd);
+
+typedef struct sally_sock_listen {
+    int backlog;
+    bool reuse;   /* SO_REUSEADDR */
+    bool v6_only; /* false: IPv4 clients too, where the address is the IPv6 wildcard */
+} sally_sock_listen;
+/* A Unix socket's file that already exists is not removed: EADDRINUSE. */
+int sally_sock_listen_on(const sally_addr *addr, const sally_sock_listen *how, int *fd);
+
+/* Takes one connection; its address in *peer. The new socket has TCP_NODELAY (P6), inherited from
+ * the listening one. EAGAIN: none. Clients that vanished in the queue are skipped; EMFILE, ENFILE and
+ * ENOBUFS come through. */
+int sally_sock_accept(int listen_fd, int *fd, sally_addr *peer);
+
+/* `n` is at least 1. *sys_errno is written with SALLY_IO_FAILED only. */
+sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys_errno);
+sally_io sally_sock_send(int fd, const void *buf, size_t n, size_t *count, int *sys_errno);
+void sally_sock_shut_send(int fd);
+void sally_sock_no_delay(int fd);
+int sally_sock_local(int fd, sally_addr *addr);
+int sally_sock_remote(int fd, sally_addr *addr);
+/* Closes exactly once; EINTR does not close again. */
+void sally_sock_close(int fd);
+
+/* transport_sock.c: takes the fd over on success; NULL when out of memory. On finish the fd goes to
+ * `retire`, which the layer above gives (linger.c), with the bytes that are still to be sent; what
+ * it leaves in *unsent is dropped. */
+typedef void (*sally_sock_retire)(int fd, sally_buf *unsent, bool peer_done);
+sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire);
+/* The fd behind a transport made by sally_transport_sock_new, -1 for any other kind. */
+int sally_transport_sock_fd(const sally_transport *t);
+
+#ifdef SALLY_TESTING
+/* Lets the nth socket call from now fail with `err` in the calling thread; 0 stops. */
+void sally_sock_fail_at(long nth, int err);
+/* Socket calls that can fail, made by the calling thread since sally_sock_fail_at. */
+long sally_sock_count(void);
+#endif
+
+#endif

@@ -1,0 +1,66 @@
+/* L2 layer: a connected socket as a transport.
+ *
+ * The transport owns its fd from sally_transport_sock_new until finish, which hands the fd to the
+ * `retire` function of the layer above and frees the transport. Between the two nobody else closes
+ * or shuts down the fd (B7).
+ *
+ * No locks: whoever holds the connection's lock calls in here.
+ */
+#include "mem.h"
+#include "sock.h"
+
+#include <poll.h>
+
+typedef struct sock_transport {
+    sally_transport base; /* first: a sally_transport * of this kind points here */
+    int fd;
+    sally_sock_retire retire;
+} sock_transport;
+
+static sally_io receive_sock(sally_transport *t, void *buf, size_t n, size_t *count)
+{
+    return sally_sock_receive(((sock_transport *)t)->fd, buf, n, count, &t->sys_errno);
+}
+
+static sally_io send_sock(sally_transport *t, const void *buf, size_t n, size_t *count)
+{
+    return sally_sock_send(((sock_transport *)t)->fd, buf, n, count, &t->sys_errno);
+}
+
+static int wait_fd_sock(sally_transport *t, sally_direction direction, short *events)
+{
+    *events = direction == SALLY_SEND ? POLLOUT : POLLIN;
+    return ((sock_transport *)t)->fd;
+}
+
+static void finish_sock(sally_transport *t, sally_buf *unsent, bool peer_done)
+{
+    sock_transport sock = *(sock_transport *)t;
+    sally_free(t);
+    sock.retire(sock.fd, unsent, peer_done);
+    sally_buf_fini(unsent);
+}
+
+static const sally_transport_ops sock_ops = {
+    .receive = receive_sock,
+    .send = send_sock,
+    .wait_fd = wait_fd_sock,
+    .finish = finish_sock,
+};
+
+sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire)
+{
+    sock_transport *t = sally_alloc(sizeof *t);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->base.ops = &sock_ops;
+    t->fd = fd;
+    t->retire = retire;
+    return &t->base;
+}
+
+int sally_transport_sock_fd(const sally_transport *t)
+{
+    return t->ops == &sock_ops ? ((const sock_transport *)t)->fd : -1;
+}
