@@ -11,7 +11,9 @@ set(sally_l0_base
 set(sally_l1_waiting
     wake_${SALLYPORT_WAKE}.c
     break.c
+    break_owner.c
     break_signal.c
+    thread_own.c
     wait.c
     pollset_${SALLYPORT_POLLSET}.c)
 

@@ -53,6 +53,7 @@ const char *ssl_phase_name(ssl_phase phase)
     case SALLY_PHASE_CLOSE: return "close";
     case SALLY_PHASE_CONFIG: return "configuration";
     case SALLY_PHASE_SERVE: return "serve";
+    case SALLY_PHASE_WAIT: return "wait";
     }
     return "unknown phase";
 }

@@ -1,0 +1,17 @@
+/*
+ * sallyport.h: everything. A C library of TLS ports with breakable blocking calls, and a thread-pool
+ * server framework. Each part's header is its manual.
+ */
+#ifndef SALLYPORT_H
+#define SALLYPORT_H
+
+#include "sallyport/break.h"
+#include "sallyport/connect.h"
+#include "sallyport/context.h"
+#include "sallyport/error.h"
+#include "sallyport/listener.h"
+#include "sallyport/port.h"
+#include "sallyport/registry.h"
+#include "sallyport/server.h"
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * sallyport/listener.h: the server's door, for programs that accept for themselves.
+ *
+ * The listener owns the connections that it has taken from the kernel and whose handshake is not
+ * done. All threads that are in ssl_accept drive the whole set and each takes whichever finishes
+ * first, so one silent client stops nobody (L2). Nothing happens while no thread is in ssl_accept
+ * or ssl_sync: the listener has no thread of its own.
+ */
+#ifndef SALLYPORT_LISTENER_H
+#define SALLYPORT_LISTENER_H
+
+#include "break.h"
+#include "context.h"
+#include "port.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ssl_listener ssl_listener;
+
+/** How to listen. Start from SALLY_LISTEN_OPTIONS; NULL stands for the same. */
+typedef struct ssl_listen_options {
+    const char *host;  /**< address or name to bind, "unix:/path" for a Unix socket; NULL: all
+                            addresses, IPv4 and IPv6 */
+    int backlog;       /**< connections queued in the kernel (listen(2)); 0: SOMAXCONN */
+    bool reuse;        /**< SO_REUSEADDR: rebind while old connections are in TIME_WAIT */
+    int64_t handshake_timeout_ms; /**< for each client, from its TCP accept; negative: none */
+    size_t pending_max; /**< half-done handshakes at once; further clients stay in the backlog */
+    uint64_t reserved[8];
+} ssl_listen_options;
+
+#define SALLY_HANDSHAKE_TIMEOUT_MS 10000
+#define SALLY_PENDING_HANDSHAKES_MAX 4096
+#define SALLY_LISTEN_OPTIONS \
+    {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, {0}}
+
+/**
+ * Listens on TCP `port`, 0 to 65535; 0 lets the kernel pick one, the same for every address
+ * (ssl_listener_addresses tells). For a Unix socket `port` must be 0.
+ * `context`: a server context with an identity, retained.
+ * Ownership: returns the listener; free with ssl_free_listener.
+ * Errors: USAGE, CONFIG (a client context, no identity), SYSTEM (in use, not permitted, unknown
+ *   host), MEMORY. Keeps: L1.
+ */
+SALLY_API ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
+                                ssl_listener **listener, ssl_error *err);
+
+/**
+ * Takes the next client whose handshake is done, in *ports.
+ * Blocks: without limit for a client. Threads: any number at once.
+ * Errors: a handshake that failed is this call's error (PEER, PROTOCOL, VERIFY, TRUNCATED, TIMEOUT
+ *   when it took longer than the listener's handshake timeout; the text names the peer's address),
+ *   and the next call goes on. CLOSED (the listener was closed), SYSTEM (no file descriptors left:
+ *   the client stays in the backlog), MEMORY, USAGE. Keeps: L2.
+ */
+SALLY_API ssl_status ssl_accept(ssl_listener *listener, ssl_ports *ports, ssl_error *err);
+/** ssl_accept that `brk` can break. On break no client is lost: a half-done handshake stays with the
+ *  listener, and any later accept carries it on (B6). A TIMEOUT with phase SALLY_PHASE_ACCEPT is the
+ *  token's, one with SALLY_PHASE_HANDSHAKE a client's. */
+SALLY_API ssl_status ssl_accept_enable_break(ssl_listener *listener, ssl_break *brk,
+                                             ssl_ports *ports, ssl_error *err);
+
+/** What ssl_sync waits for: a listener. */
+typedef struct ssl_event {
+    ssl_listener *listener;
+    uint64_t reserved[2];
+} ssl_event;
+
+/** The most events of one ssl_sync. */
+#define SALLY_SYNC_MAX 64
+
+/**
+ * Waits until one of `count` events is ready; *ready is its index. A listener is ready when a
+ * finished (or failed) handshake or a TCP connection waits, or when it is closed. Half-done
+ * handshakes are carried on meanwhile.
+ * Blocks: without limit. Threads: any. Errors: USAGE, SYSTEM, MEMORY. Keeps: L1.
+ */
+SALLY_API ssl_status ssl_sync(const ssl_event *events, size_t count, size_t *ready, ssl_error *err);
+/** ssl_sync that `brk` can break. */
+SALLY_API ssl_status ssl_sync_enable_break(const ssl_event *events, size_t count, ssl_break *brk,
+                                           size_t *ready, ssl_error *err);
+
+/** Where it listens; with several sockets, the first. The remote end is empty. Threads: any.
+ *  Errors: CLOSED, USAGE. Keeps: P5. */
+SALLY_API ssl_status ssl_listener_addresses(const ssl_listener *listener, ssl_endpoints *ends,
+                                            ssl_error *err);
+
+/** Stops listening: threads in accept or sync return, accept with CLOSED; half-done handshakes are
+ *  dropped. The address is free again when the last of those threads has left. Twice is fine. Never
+ *  blocks. Threads: any. Errors: USAGE. */
+SALLY_API ssl_status ssl_close_listener(ssl_listener *listener, ssl_error *err);
+/** Closes and frees it. NULL is fine. Not legal during a call on it. */
+SALLY_API void ssl_free_listener(ssl_listener *listener);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

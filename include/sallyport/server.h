@@ -1,0 +1,132 @@
+/*
+ * sallyport/server.h: a small pool of workers that serves many connections.
+ *
+ * The handler blocks, like any classic server's: it reads, writes, computes, and returns. A worker
+ * gets a connection only when there are bytes to work on: silent, half-open and idle connections
+ * hold a file descriptor and no thread (W2).
+ *
+ *     static ssl_served echo(ssl_connection *c, ssl_port *in, ssl_port *out, void *user)
+ *     {
+ *         char buf[16384];
+ *         size_t got;
+ *         if (ssl_read(in, buf, sizeof buf, &got, NULL) != SALLY_OK) return SALLY_DONE;
+ *         if (ssl_write(out, buf, got, NULL, NULL) != SALLY_OK) return SALLY_DONE;
+ *         return SALLY_KEEP;       // parked until the peer sends again
+ *     }
+ */
+#ifndef SALLYPORT_SERVER_H
+#define SALLYPORT_SERVER_H
+
+#include "listener.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ssl_server ssl_server;
+/** One client of a server. Valid while its handler runs, and from KEEP to the next call. */
+typedef struct ssl_connection ssl_connection;
+
+/** What a handler says when it returns. */
+typedef enum ssl_served {
+    SALLY_DONE = 0, /**< close the connection, with close_notify */
+    SALLY_KEEP      /**< park it; call the handler again when the peer sends, ends or is cut */
+} ssl_served;
+
+/** Serves one connection. Runs on a worker, no library lock held. The ports belong to the server:
+ *  close or abandon them if you like, never free them. Plain calls on them obey the connection's
+ *  token, so that ssl_server_drain reaches a handler that knows nothing of breaks (B9). */
+typedef ssl_served (*ssl_handler)(ssl_connection *connection, ssl_port *in, ssl_port *out,
+                                  void *user);
+
+/** For limits: no limit. For times: never. */
+#define SALLY_UNLIMITED (-1)
+
+/** Everything a server is told. Start from SALLY_SERVER_OPTIONS. */
+typedef struct ssl_server_options {
+    ssl_handler handler;          /**< required */
+    void *user;                   /**< given to every call of the handler */
+    int workers;                  /**< threads that run handlers; at least 1 */
+    int64_t connections_max;      /**< clients at once; further ones stay in the backlog */
+    int64_t handshake_timeout_ms; /**< from TCP accept to the end of the handshake */
+    int64_t idle_timeout_ms;      /**< parked without a byte */
+    int64_t read_timeout_ms;      /**< one blocking read in a handler */
+    int64_t write_timeout_ms;     /**< one blocking write in a handler */
+    bool handler_first;           /**< call the handler right after the handshake, for protocols in
+                                       which the server speaks first; else at the first bytes */
+    size_t worker_stack_bytes;    /**< 0: the system's default */
+    uint64_t reserved[8];
+} ssl_server_options;
+
+#define SALLY_SERVER_WORKERS 4
+#define SALLY_SERVER_OPTIONS                                                                      \
+    {NULL,  NULL,  SALLY_SERVER_WORKERS, SALLY_UNLIMITED, SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, \
+     60000, false, 0,                    {0}}
+
+/** Makes a server, in *server; it does nothing before ssl_server_start.
+ *  Errors: USAGE (no handler, a number out of range: the text names it), SYSTEM, MEMORY. */
+SALLY_API ssl_status ssl_server_new(const ssl_server_options *options, ssl_server **server,
+                                    ssl_error *err);
+/** Lets the server accept from `listener`, before it is started. At most SALLY_SERVER_LISTENERS_MAX.
+ *  Ownership: takes the listener on success only; it is closed by the drain and freed with the
+ *  server. Errors: USAGE, LIMIT, MEMORY. */
+SALLY_API ssl_status ssl_server_add_listener(ssl_server *server, ssl_listener *listener,
+                                             ssl_error *err);
+#define SALLY_SERVER_LISTENERS_MAX 16
+
+/** Starts the workers. Errors: USAGE (no listener, started before), SYSTEM, MEMORY. Keeps: W1. */
+SALLY_API ssl_status ssl_server_start(ssl_server *server, ssl_error *err);
+
+/**
+ * Stops accepting; closes idle and unfinished connections with close_notify, after one last read, so
+ * that a request already in the socket is still served; lets handlers end. After `soft_ms` breaks
+ * the connections' tokens, so that blocked reads and writes of handlers return SALLY_BREAK; after
+ * `hard_ms`, counted from the call like the other, cuts what is left and joins the workers.
+ * *unfinished (may be NULL): connections that had to be cut while their handler ran.
+ * Blocks: up to about `hard_ms`, and beyond it only for a handler that computes without end.
+ * Twice is fine. Errors: USAGE, TIMEOUT (*unfinished is not 0). Keeps: W6.
+ */
+SALLY_API ssl_status ssl_server_drain(ssl_server *server, int64_t soft_ms, int64_t hard_ms,
+                                      size_t *unfinished, ssl_error *err);
+/** ssl_server_drain that a break of `brk` turns into the hard stop at once. */
+SALLY_API ssl_status ssl_server_drain_enable_break(ssl_server *server, int64_t soft_ms,
+                                                   int64_t hard_ms, ssl_break *brk,
+                                                   size_t *unfinished, ssl_error *err);
+
+/** Drains with both deadlines 0 if still running, and frees it. NULL is fine. Not to be called from a
+ *  handler. */
+SALLY_API void ssl_server_free(ssl_server *server);
+
+/** What a server counted since it was made. */
+typedef struct ssl_server_counters {
+    uint64_t accepted;            /**< TCP connections taken */
+    uint64_t handshakes_done;
+    uint64_t handshakes_failed;   /**< refused or broken by the peer or by us */
+    uint64_t handshakes_timed_out;
+    uint64_t handler_calls;
+    uint64_t idle_timed_out;
+    uint64_t accept_failures;     /**< EMFILE and the like (W5) */
+    uint64_t open;                /**< connections now */
+    uint64_t busy;                /**< handlers running now */
+    uint64_t reserved[8];
+} ssl_server_counters;
+
+/** A snapshot; each figure is exact, not all of one instant. Threads: any. Errors: USAGE. */
+SALLY_API ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *counters,
+                                      ssl_error *err);
+
+/** The server of a connection. */
+SALLY_API ssl_server *ssl_connection_server(const ssl_connection *connection);
+/** The connection's token, broken by the drain: give it to long computations and to other blocking
+ *  calls. Ownership: borrowed for the handler's call; retain it to keep it. */
+SALLY_API ssl_break *ssl_connection_break(const ssl_connection *connection);
+/** A pointer of the application's that lives across KEEP; `destroy` (may be NULL) is called with it
+ *  when the connection ends or the pointer is replaced. */
+SALLY_API void ssl_connection_set_user(ssl_connection *connection, void *user,
+                                       void (*destroy)(void *user));
+SALLY_API void *ssl_connection_user(const ssl_connection *connection);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

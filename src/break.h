@@ -1,0 +1,56 @@
+/* L1 waiting: what the library's own code does with break tokens.
+ *
+ * A token is one atomic word and a wake. Invariant, once every call has returned: the wake is
+ * readable if the word is pending. The converse may fail for a moment; whoever finds a readable wake
+ * whose word is clear calls sally_break_calm, which drains, looks again, and raises if a send came
+ * in between. So no waiter spins and no send is lost (B4).
+ */
+#ifndef SALLY_BREAK_H
+#define SALLY_BREAK_H
+
+#include "sallyport/break.h"
+#include "wake.h"
+
+/* What one blocking operation listens to, besides its socket. Made on the stack of the call. */
+typedef struct sally_scope {
+    ssl_break *brk;        /* the caller's token, or NULL */
+    ssl_break *owner;      /* a server's token for the connection, or NULL (B9) */
+    ssl_deadline deadline; /* the earliest of both tokens' and the port's own */
+} sally_scope;
+
+/* A scope that nothing breaks and nothing bounds. */
+#define SALLY_SCOPE_NONE ((sally_scope){NULL, NULL, SALLY_NEVER})
+
+/* The scope of an ..._enable_break call: `brk`, or the thread's own token for NULL. Fails when the
+ * token is of another process generation (B10) or the thread's own cannot be made. */
+ssl_status sally_scope_enable(sally_scope *scope, ssl_break *brk, ssl_phase phase, ssl_error *err);
+
+/* Adds the owner's token and a limit of its own. */
+void sally_scope_bound(sally_scope *scope, ssl_deadline deadline);
+void sally_scope_own(sally_scope *scope, ssl_break *owner);
+
+/* Before each step: SALLY_OK, or SALLY_BREAK / SALLY_TIMEOUT with *err filled. A break of the
+ * thread's own token is consumed here, so the caller must report what it gets. */
+ssl_status sally_scope_check(const sally_scope *scope, ssl_phase phase, ssl_error *err);
+
+/* Walks the tokens whose wakes a waiter must watch: each of the chain that has a wake. */
+int sally_scope_wakes(const sally_scope *scope, ssl_break **tokens, int most);
+int sally_break_wait_fd(const ssl_break *brk);
+
+/* A waiter found the token's wake readable and no break pending: drain, look again, restore. */
+void sally_break_calm(ssl_break *brk);
+
+/* A server's token for one connection (W2): a token without a wake of its own, which borrows one
+ * from a bank while a handler runs. The token retains the bank, and the bank closes no wake before
+ * its last token is gone, so that a send that races with the return writes to an open fd. */
+typedef struct sally_wake_bank sally_wake_bank;
+sally_wake_bank *sally_wake_bank_new(void);
+void sally_wake_bank_release(sally_wake_bank *bank);
+/* NULL when no wake can be opened. */
+const sally_wake *sally_wake_bank_take(sally_wake_bank *bank);
+void sally_wake_bank_give(sally_wake_bank *bank, const sally_wake *wake);
+
+ssl_status sally_break_new_owner(sally_wake_bank *bank, ssl_break **brk, ssl_error *err);
+void sally_break_lend(ssl_break *brk, const sally_wake *wake); /* NULL takes it back */
+
+#endif

@@ -1,0 +1,98 @@
+/* L1 waiting: tokens without a wake of their own, and the bank they borrow from (W2).
+ *
+ * A server's connection needs a wake only while a handler runs, so each worker takes one from the bank
+ * and lends it to the token of the connection it serves. A sender may still hold the wake's address
+ * when it is taken back; that is harmless: the bank closes its wakes only when the last token and the
+ * server have released it, and a raise that comes late is calmed by the wake's next waiter.
+ * The bank's list is guarded by its mutex; the wakes themselves are constant once open.
+ */
+#include "break_object.h"
+#include "list.h"
+#include "mem.h"
+#include "sync.h"
+
+typedef struct bank_entry {
+    sally_wake wake;
+    sally_node node;
+} bank_entry;
+
+struct sally_wake_bank {
+    sally_atomic_u64 refs;
+    sally_mutex lock;
+    sally_node idle; /* lock */
+};
+
+sally_wake_bank *sally_wake_bank_new(void)
+{
+    sally_wake_bank *bank = sally_alloc(sizeof *bank);
+    if (bank != NULL) {
+        sally_store_rel(&bank->refs, 1);
+        sally_mutex_init(&bank->lock, SALLY_RANK_WAKE);
+        sally_list_init(&bank->idle);
+    }
+    return bank;
+}
+
+static void free_entry(bank_entry *entry)
+{
+    sally_wake_close(&entry->wake);
+    sally_free(entry);
+}
+
+/* Every wake is back by now: a worker gives its own before the server releases the bank. */
+void sally_wake_bank_release(sally_wake_bank *bank)
+{
+    if (bank == NULL || !sally_drop_ref(&bank->refs)) {
+        return;
+    }
+    sally_node *node;
+    while ((node = sally_list_take_first(&bank->idle)) != NULL) {
+        free_entry(SALLY_CONTAINER(node, bank_entry, node));
+    }
+    sally_mutex_fini(&bank->lock);
+    sally_free(bank);
+}
+
+static bank_entry *open_entry(void)
+{
+    bank_entry *entry = sally_alloc(sizeof *entry);
+    if (entry != NULL && sally_wake_open(&entry->wake) != 0) {
+        sally_free(entry);
+        return NULL;
+    }
+    return entry;
+}
+
+const sally_wake *sally_wake_bank_take(sally_wake_bank *bank)
+{
+    sally_mutex_lock(&bank->lock);
+    sally_node *node = sally_list_take_first(&bank->idle);
+    sally_mutex_unlock(&bank->lock);
+    bank_entry *entry = node != NULL ? SALLY_CONTAINER(node, bank_entry, node) : open_entry();
+    return entry != NULL ? &entry->wake : NULL;
+}
+
+void sally_wake_bank_give(sally_wake_bank *bank, const sally_wake *wake)
+{
+    bank_entry *entry = (bank_entry *)(uintptr_t)wake; /* the wake is its entry's first field */
+    sally_mutex_lock(&bank->lock);
+    sally_list_init(&entry->node);
+    sally_list_append(&bank->idle, &entry->node);
+    sally_mutex_unlock(&bank->lock);
+}
+
+ssl_status sally_break_new_owner(sally_wake_bank *bank, ssl_break **brk, ssl_error *err)
+{
+    ssl_status status = sally_break_make(NULL, brk, err);
+    if (status == SALLY_OK) {
+        (void)sally_add_relaxed(&bank->refs, 1);
+        (*brk)->bank = bank;
+        (*brk)->sendable = true;
+    }
+    return status;
+}
+
+void sally_break_lend(ssl_break *brk, const sally_wake *wake)
+{
+    (void)sally_swap_ptr_seq(&brk->wake, (void *)(uintptr_t)wake);
+}

@@ -1,0 +1,29 @@
+/* L3 crypto: a context as a record of settings, and what connections take from it (C2).
+ *
+ * The record is guarded by the context's mutex until it is sealed, and constant afterwards. The
+ * SSL_CTX is built from the record, whole, at seal or first use, and is never modified once built: a
+ * setter drops the built one, and the next connection builds anew.
+ */
+#ifndef SALLY_CONTEXT_H
+#define SALLY_CONTEXT_H
+
+#include <openssl/ssl.h>
+
+#include "sallyport/context.h"
+
+/* What one connection takes: a reference to the SSL_CTX and the policies OpenSSL does not hold. */
+typedef struct sally_policy {
+    SSL_CTX *ctx;
+    bool client;
+    bool verify;
+    bool verify_hostname;
+    bool shutdown_on_close;
+} sally_policy;
+
+/* `context` NULL and `client`: the secure client context. Errors: USAGE (wrong kind), CONFIG (a server
+ * without an identity), MEMORY. `call` names the public call in the text. */
+ssl_status sally_context_policy(ssl_context *context, bool client, const char *call,
+                                sally_policy *policy, ssl_error *err);
+void sally_policy_fini(sally_policy *policy);
+
+#endif

@@ -1,0 +1,74 @@
+/* L4 engine: one TLS connection as non-blocking steps; the only caller of SSL_read, SSL_write,
+ * SSL_do_handshake and SSL_shutdown. It waits for nothing and locks nothing: its owner (conn.c)
+ * serialises the calls and does the waiting.
+ *
+ * Rules that the steps keep:
+ *   - unsent ciphertext goes out before anything else, in every step (B6);
+ *   - more than SALLY_UNSENT_MAX of it stops reading too, so that a peer that makes us answer without
+ *     reading cannot make it grow;
+ *   - WANT receive is said only when the transport was seen empty (poll again), AGAIN otherwise;
+ *   - a failure of TLS is for both directions and stays; an end, a cut or a dead way out is for one.
+ */
+#ifndef SALLY_ENGINE_H
+#define SALLY_ENGINE_H
+
+#include "sallyport/context.h"
+#include "transport.h"
+
+/* Soft bound on unsent ciphertext, in bytes: about two records. */
+#define SALLY_UNSENT_MAX ((size_t)36 * 1024)
+
+typedef struct sally_engine sally_engine;
+
+typedef enum sally_step {
+    SALLY_STEP_DONE,  /* the operation made its progress; counts are in the out-parameters */
+    SALLY_STEP_AGAIN, /* something else was processed (a ticket, a KeyUpdate): step again */
+    SALLY_STEP_WANT,  /* wait for what *want says, then step again */
+    SALLY_STEP_FAILED /* sally_engine_report tells why; for reads this includes EOF and TRUNCATED */
+} sally_step;
+
+typedef struct sally_want {
+    bool receive;
+    bool send;
+} sally_want;
+
+typedef struct sally_engine_setup {
+    ssl_context *context; /* NULL for a client: the secure one */
+    bool client;
+    const char *hostname; /* client: for SNI and for the check; may be NULL */
+    const char *call;     /* the public call, for error texts */
+} sally_engine_setup;
+
+/* Takes the transport over on success only. */
+ssl_status sally_engine_new(const sally_engine_setup *setup, sally_transport *transport,
+                            sally_engine **engine, ssl_error *err);
+/* Gives transport and unsent bytes to transport->finish, frees the rest. Blocks for nothing. */
+void sally_engine_free(sally_engine *e);
+
+sally_step sally_engine_handshake(sally_engine *e, sally_want *want);
+sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *want);
+/* Accepts at most one record's worth; DONE with *done > 0. Begins only when nothing is unsent; what
+ * it leaves unsent is for a flush. */
+sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t *done,
+                              sally_want *want);
+sally_step sally_engine_flush(sally_engine *e, sally_want *want);
+/* Sends close_notify, once, where the policy says so and the handshake is done; then flushes. */
+sally_step sally_engine_goodbye(sally_engine *e, sally_want *want);
+
+/* Why the last step FAILED, as status and text: "call: ADDRESS: why". */
+ssl_status sally_engine_report(sally_engine *e, ssl_phase phase, const char *call,
+                               const char *peer, ssl_error *err);
+
+/* Whether the next read may find something without a new receive from the transport. */
+bool sally_engine_has_buffered(const sally_engine *e);
+bool sally_engine_has_ended(const sally_engine *e); /* reading gives EOF, TRUNCATED or a failure */
+size_t sally_engine_unsent(const sally_engine *e);
+/* Receives made so far: it grows when a step took bytes that the other side may wait for. */
+unsigned long sally_engine_receives(const sally_engine *e);
+/* Gives record buffers back while the connection is idle. */
+void sally_engine_release_buffers(sally_engine *e);
+sally_transport *sally_engine_transport(sally_engine *e);
+bool sally_engine_peer_verified(const sally_engine *e);
+const char *sally_engine_version(const sally_engine *e);
+
+#endif
