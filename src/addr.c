@@ -1,4 +1,4 @@
-/* L2 layer: socket addresses as values and as text (P5).
+/* L2 net: socket addresses as values and as text (P5).
  *
  * A sally_addr is plain data: copied freely, nothing behind it. Text that is not a numeric address
  * or "unix:..." is a host name and none of this file's business (resolve.c). IPv4-mapped IPv6

@@ -1,4 +1,4 @@
-/* L0 layer: a queue of bytes that holds no memory while it is empty.
+/* L0 base: a queue of bytes that holds no memory while it is empty.
  *
  * Invariants: start + length <= capacity; data is NULL exactly when capacity is 0; consuming the
  * last byte frees the block. Cost is linear in the bytes that pass through: bytes move down only

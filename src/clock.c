@@ -1,4 +1,4 @@
-/* L0 layer: the monotonic clock and arithmetic on deadlines (B5).
+/* L0 base: the monotonic clock and arithmetic on deadlines (B5).
  *
  * Deadlines are absolute, so a call that waits many times is bounded as a whole. INT64_MAX is
  * "never"; additions saturate there, and a wait is rounded up so that it never ends early.

@@ -1,4 +1,4 @@
-/* L0 layer: fills the caller's ssl_error, and names statuses and phases.
+/* L0 base: fills the caller's ssl_error, and names statuses and phases.
  *
  * Invariants: a failure's text is never empty and always NUL-terminated; text that does not fit ends
  * in "..."; the reason (errno in words) is never cut off, the part before it is. Nothing allocates.

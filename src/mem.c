@@ -1,4 +1,4 @@
-/* L0 layer: the only caller of malloc, calloc, realloc and free.
+/* L0 base: the only caller of malloc, calloc, realloc and free.
  *
  * Everything the library allocates goes through here, so that a test can let the nth allocation of
  * its thread fail and see that the caller gives SALLY_MEMORY and leaks nothing. Sizes of zero are

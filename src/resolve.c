@@ -1,4 +1,4 @@
-/* L2 layer: name lookup that can be broken (B8).
+/* L2 net: name lookup that can be broken (B8).
  *
  * getaddrinfo(3) cannot be interrupted, so it runs on a helper thread while the caller waits on its
  * own wake. A lookup has two owners, caller and helper, and one compare-and-swap on its state tells
@@ -223,7 +223,8 @@ static void abandon(lookup *l)
 /* On failure the lookup is abandoned and not the caller's any more. */
 static ssl_status await(lookup *l, const sally_scope *scope, ssl_error *err)
 {
-    sally_wait wait = {.scope = scope, .self = l->wake, .phase = SALLY_PHASE_RESOLVE};
+    struct pollfd spare[SALLY_WAIT_SPARE];
+    sally_wait wait = {.fds = spare, .scope = scope, .self = l->wake, .phase = SALLY_PHASE_RESOLVE};
     while (!is_delivered(l)) {
         ssl_status status = SALLY_OK;
         if (sally_wait_run(&wait, &status, err) == SALLY_WAITED_STOPPED) {

@@ -1,4 +1,4 @@
-/* L2 layer: the only maker of socket calls.
+/* L2 net: the only maker of socket calls.
  *
  * Invariants: every socket that leaves this file is non-blocking and CLOEXEC (B10); every send has
  * MSG_NOSIGNAL, so SIGPIPE dies here (E3); EINTR is retried here and seen by nobody (B7); a failure

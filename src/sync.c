@@ -1,4 +1,4 @@
-/* L0 layer: mutexes with ranks, conditions, threads, and the process generation.
+/* L0 base: mutexes with ranks, conditions, threads, and the process generation.
  *
  * The only caller of pthread_create. A mutex is a plain pthread mutex; with SALLY_CHECK_LOCKS each
  * lock and unlock is checked against the order of sally_rank, and a breach ends the program with a

@@ -1,4 +1,4 @@
-/* L2 layer: a connected socket as a transport.
+/* L2 net: a connected socket as a transport.
  *
  * The transport owns its fd from sally_transport_sock_new until finish, which hands the fd to the
  * `retire` function of the layer above and frees the transport. Between the two nobody else closes
