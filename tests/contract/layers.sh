@@ -10,7 +10,7 @@
 # ending; a file that is not named may make none of them. `-` stands for no file at all.
 legal_calls='
 mem: malloc calloc realloc reallocarray free strdup strndup aligned_alloc posix_memalign asprintf vasprintf
-sync: pthread_create abort
+sync: pthread_create abort fprintf
 wait pollset_poll pollset_epoll: poll ppoll select pselect epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait
 wake_eventfd wake_pipe: eventfd pipe pipe2
 resolve: getaddrinfo
@@ -18,7 +18,7 @@ sock: socket socketpair bind listen connect accept accept4 send sendto sendmsg r
 break_signal: sigaction signal
 engine engine_error: SSL_read SSL_read_ex SSL_write SSL_write_ex SSL_peek SSL_peek_ex SSL_do_handshake SSL_accept SSL_connect SSL_shutdown SSL_get_error
 -: pthread_cancel pthread_kill kill raise exit _exit quick_exit
--: printf fprintf vprintf vfprintf puts fputs putchar perror psignal ERR_print_errors_fp
+-: printf vprintf vfprintf puts fputs putchar perror psignal ERR_print_errors_fp
 -: sprintf vsprintf strcpy strcat gets strtok gethostbyname inet_ntoa sleep usleep nanosleep alloca
 '
 openssl_layers='3 4'
