@@ -39,6 +39,7 @@ set(sally_l4_engine
 
 set(sally_l5_ports
     conn.c
+    conn_drive.c
     port_read.c
     port_write.c
     port_close.c

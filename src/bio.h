@@ -21,12 +21,12 @@ typedef struct sally_bio {
     sally_transport *next;
     sally_buf unsent;     /* ciphertext not taken yet; no memory while empty */
     bool receive_blocked; /* the last receive found nothing: only then is polling right */
-    bool drained;         /* the last receive got less than it asked for: another would find nothing,
+    bool drained;       /* the last receive got less than it asked for: another would find nothing,
                              so within the same step none is made; the engine clears it */
-    bool receive_ended;   /* the transport said END */
-    bool out_of_memory;   /* a record could not be kept: the connection is lost */
-    int receive_errno;    /* of a failed receive, or 0 */
-    int send_errno;       /* of a failed send: later records are dropped; or 0 */
+    bool receive_ended; /* the transport said END */
+    bool out_of_memory; /* a record could not be kept: the connection is lost */
+    int receive_errno;  /* of a failed receive, or 0 */
+    int send_errno;     /* of a failed send: later records are dropped; or 0 */
     unsigned long receives; /* successful ones, ever */
 } sally_bio;
 

@@ -29,9 +29,10 @@ typedef struct sally_conn sally_conn;
 
 struct ssl_port {
     sally_conn *conn;
-    sally_side side;     /* SALLY_IN or SALLY_OUT */
-    bool closed;         /* lock */
-    int64_t timeout_ms;  /* lock; negative: none */
+    sally_side side;             /* SALLY_IN or SALLY_OUT; constant */
+    bool closed;                 /* lock */
+    bool abandoned;              /* lock; closed without a goodbye */
+    sally_atomic_u64 timeout_ms; /* an int64_t; negative: none */
 };
 
 /* A call that is inside, and what it sleeps for. */
@@ -42,14 +43,19 @@ typedef struct sally_slot {
 } sally_slot;
 
 struct sally_conn {
+    sally_mutex
+        turn; /* taken before `lock` and given back at once, so that a thread in a long loop of
+                         steps cannot retake the lock before one that waits for it */
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */
-    sally_buf plain;      /* lock; plaintext that a peek or a line read ahead of the reader */
+    sally_buf plain;   /* lock; plaintext read ahead of the reader by a peek or a line */
+    bool end_reported; /* lock; a reader has been told EOF, TRUNCATED or a failure */
     ssl_port in;
     ssl_port out;
-    ssl_break *owner;     /* set before the ports are handed out, constant then; retained (B9) */
-    sally_addr remote;    /* constant */
+    ssl_break *owner;  /* set before the ports are handed out, constant then; retained (B9) */
+    const char *call;  /* constant; the public call that made it, for texts of the handshake */
+    sally_addr remote; /* constant */
     sally_atomic_u64 handles; /* ports not freed yet */
 };
 
@@ -75,6 +81,9 @@ ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, 
 
 /* For a server (L7): the fd to park on, -1 when closed. */
 int sally_conn_fd(sally_conn *conn);
+/* Whether there is anything left to serve: the input door is open and its end has not been reported
+ * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. */
+bool sally_conn_is_open(sally_conn *conn);
 /* Whether a handler would find something now: bytes, an end, or a closed door. If not, *want says
  * what to park for, and the record buffers are given back. Never blocks (W3). */
 bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want);
@@ -87,32 +96,47 @@ void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);
 typedef struct sally_op {
     /* One non-blocking step, lock held. Fills *want for WANT. */
     sally_step (*step)(sally_conn *conn, struct sally_op *op, sally_want *want);
-    /* Whether the first step can be skipped because nothing can have arrived unseen: poll first. */
-    bool (*must_wait)(sally_conn *conn, struct sally_op *op);
     sally_side side;
+    bool poll_first; /* a read: with nothing buffered, wait before the first step (B2) */
     ssl_phase phase;
     const char *call;
     void *buf;         /* reads */
     const void *bytes; /* writes */
     size_t n;
-    size_t count;      /* done so far, exact whatever is returned */
+    size_t count;       /* done so far, exact whatever is returned */
+    ssl_status refused; /* a FAILED step that is not the engine's: its status, and why */
+    const char *why;
 } sally_op;
 
 /* The one loop of all blocking calls: check the scope, step, wait, until the op is DONE or fails. */
 ssl_status sally_conn_run(sally_conn *conn, sally_op *op, const sally_scope *scope, ssl_error *err);
-/* Runs steps while none of them has to wait: OK when the op would block. */
+/* The same for one who holds the lock and has made the slot busy already; the lock is free on return. */
+ssl_status sally_conn_run_entered(sally_conn *conn, sally_op *op, const sally_scope *scope,
+                                  ssl_error *err);
+/* Runs steps until one of them would have to wait: OK then too, with op->count as far as it came. */
 ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err);
 
-/* USAGE unless `port` is not NULL and of that side. */
-ssl_status sally_port_check(const ssl_port *port, sally_side side, const char *call, ssl_phase phase,
-                            ssl_error *err);
-/* The scope of a call on a port: token, owner, port timeout. `enable`: an ..._enable_break call. */
-ssl_status sally_port_scope(ssl_port *port, bool enable, ssl_break *brk, ssl_phase phase,
-                            sally_scope *scope, ssl_error *err);
+void sally_conn_lock(sally_conn *conn);
+void sally_conn_unlock(sally_conn *conn);
+/* Lock held: closes a door and wakes whoever sleeps behind it. */
+void sally_conn_shut_locked(ssl_port *port, bool abandon);
+/* Lock held on entry, free on return: the last one out frees the engine. */
+void sally_conn_leave(sally_conn *conn);
 
-/* Last one out: under the lock, takes the engine when nobody needs it any more; NULL otherwise. The
- * caller frees it with sally_engine_free after unlocking. */
-sally_engine *sally_conn_take_finished_locked(sally_conn *conn);
-void sally_conn_wake_locked(sally_conn *conn, sally_side side);
+/* USAGE unless `port` is not NULL and of that side. */
+ssl_status sally_port_check(const ssl_port *port, sally_side side, const sally_op *op,
+                            ssl_error *err);
+
+/* How a public call wants to be broken: by `brk` if `enable`, by no token of the caller's if not. */
+typedef struct sally_how {
+    bool enable;
+    ssl_break *brk;
+} sally_how;
+#define SALLY_PLAIN       ((sally_how){false, NULL})
+#define SALLY_ENABLE(brk) ((sally_how){true, (brk)})
+
+/* The scope of a call on a port: token, owner, port timeout. */
+ssl_status sally_port_scope(ssl_port *port, sally_how how, ssl_phase phase, sally_scope *scope,
+                            ssl_error *err);
 
 #endif

@@ -15,6 +15,9 @@
 #include "sallyport/context.h"
 #include "transport.h"
 
+/* The most plaintext in a TLS record (RFC 8446 section 5.1), in bytes. */
+#define SALLY_RECORD_MAX ((size_t)16384)
+
 /* Soft bound on unsent ciphertext, in bytes: about two records. */
 #define SALLY_UNSENT_MAX ((size_t)36 * 1024)
 
@@ -56,12 +59,13 @@ sally_step sally_engine_flush(sally_engine *e, sally_want *want);
 sally_step sally_engine_goodbye(sally_engine *e, sally_want *want);
 
 /* Why the last step FAILED, as status and text: "call: ADDRESS: why". */
-ssl_status sally_engine_report(sally_engine *e, ssl_phase phase, const char *call,
-                               const char *peer, ssl_error *err);
+ssl_status sally_engine_report(sally_engine *e, ssl_phase phase, const char *call, const char *peer,
+                               ssl_error *err);
 
 /* Whether the next read may find something without a new receive from the transport. */
 bool sally_engine_has_buffered(const sally_engine *e);
 bool sally_engine_has_ended(const sally_engine *e); /* reading gives EOF, TRUNCATED or a failure */
+bool sally_engine_has_eof(const sally_engine *e);   /* ... and that end is the peer's goodbye */
 size_t sally_engine_unsent(const sally_engine *e);
 /* Receives made so far: it grows when a step took bytes that the other side may wait for. */
 unsigned long sally_engine_receives(const sally_engine *e);

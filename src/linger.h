@@ -12,8 +12,8 @@
 #include "buf.h"
 
 /* How long a socket may linger, in milliseconds. */
-#define SALLY_LINGER_MS 2000
-/* How many may linger at once; beyond it the oldest is closed as it is. */
+#define SALLY_LINGER_MS  2000
+/* How many may linger at once; beyond it a socket is closed as it is. */
 #define SALLY_LINGER_MAX 1024
 
 /* A sally_sock_retire: takes the fd and empties *unsent. Never blocks, cannot fail. */

@@ -21,12 +21,13 @@ typedef enum sally_rank {
     SALLY_RANK_SERVER = 1, /* server.c: connections, limits, drain state */
     SALLY_RANK_PARK,       /* park.c: deadlines of parked items */
     SALLY_RANK_LISTENER,   /* listener.c: half-done and finished handshakes, waiters */
-    SALLY_RANK_POLLSET,    /* pollset_poll.c: the armed set */
     SALLY_RANK_REGISTRY,   /* registry.c: names */
     SALLY_RANK_CONTEXT,    /* context.c: the record and its built SSL_CTX */
-    SALLY_RANK_CONNECTION, /* engine.c: one TLS connection */
+    SALLY_RANK_TURN,       /* conn.c: whose turn it is to take the next */
+    SALLY_RANK_CONNECTION, /* conn.c: one TLS connection */
     SALLY_RANK_RESOLVE,    /* resolve.c: queue of lookups */
     SALLY_RANK_LINGER,     /* linger.c: connections on their way out */
+    SALLY_RANK_POLLSET,    /* pollset_poll.c: the armed set */
     SALLY_RANK_SIGNAL,     /* break_signal.c: who installs handlers */
     SALLY_RANK_WAKE        /* wakes of threads */
 } sally_rank;

@@ -1,0 +1,127 @@
+/* L3 crypto: the BIO that takes every record whole (B6; bio.h has the contract).
+ *
+ * The method table is made once for the process. A connection's BIO serves both directions and points
+ * at the sally_bio inside its engine; the connection's lock guards it.
+ */
+#include "bio.h"
+
+#include <pthread.h>
+
+static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+static BIO_METHOD *method;
+
+/* ---- receiving ----------------------------------------------------------------------------- */
+
+static sally_io receive(sally_bio *state, void *buf, size_t n, size_t *count)
+{
+    if (state->drained || state->receive_ended || state->receive_errno != 0) {
+        return SALLY_IO_WOULD_BLOCK;
+    }
+    sally_io io = state->next->ops->receive(state->next, buf, n, count);
+    switch (io) {
+    case SALLY_IO_DONE:
+        state->receives++;
+        state->drained = *count < n;
+        break;
+    case SALLY_IO_END: state->receive_ended = true; break;
+    case SALLY_IO_FAILED: state->receive_errno = state->next->sys_errno; break;
+    case SALLY_IO_WOULD_BLOCK: break;
+    }
+    return io;
+}
+
+static int bio_read(BIO *bio, char *buf, size_t n, size_t *count)
+{
+    sally_bio *state = BIO_get_data(bio);
+    *count = 0;
+    BIO_clear_retry_flags(bio);
+    if (receive(state, buf, n, count) == SALLY_IO_DONE) {
+        return 1;
+    }
+    state->receive_blocked = true;
+    BIO_set_retry_read(bio);
+    return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------------------- */
+
+/* How much of the bytes the transport takes now. A dead way out takes, and drops, everything. */
+static size_t send_some(sally_bio *state, const void *bytes, size_t n)
+{
+    size_t sent = 0;
+    while (sent < n && state->send_errno == 0) {
+        size_t count = 0;
+        sally_io io =
+            state->next->ops->send(state->next, (const char *)bytes + sent, n - sent, &count);
+        sent += count;
+        if (io == SALLY_IO_FAILED) {
+            state->send_errno = state->next->sys_errno;
+        } else if (io != SALLY_IO_DONE) {
+            return sent;
+        }
+    }
+    return n;
+}
+
+static int bio_write(BIO *bio, const char *bytes, size_t n, size_t *count)
+{
+    sally_bio *state = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    size_t sent = state->unsent.length == 0 ? send_some(state, bytes, n) : 0;
+    if (state->send_errno == 0 && !sally_buf_append(&state->unsent, bytes + sent, n - sent)) {
+        state->out_of_memory = true;
+        *count = 0;
+        return 0;
+    }
+    *count = n;
+    return 1;
+}
+
+bool sally_bio_flush(sally_bio *state)
+{
+    if (state->unsent.length != 0) {
+        size_t sent = send_some(state, sally_buf_front(&state->unsent), state->unsent.length);
+        sally_buf_consume(&state->unsent, sent);
+    }
+    return state->unsent.length == 0;
+}
+
+/* ---- the method ---------------------------------------------------------------------------- */
+
+/* OpenSSL flushes at the end of each flight: what was written has been taken, so it is done. */
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number;
+    (void)pointer;
+    sally_bio *state = BIO_get_data(bio);
+    switch (command) {
+    case BIO_CTRL_FLUSH: return 1;
+    case BIO_CTRL_WPENDING: return (long)state->unsent.length;
+    default: return 0;
+    }
+}
+
+static void make_method(void)
+{
+    BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sallyport");
+    if (made == NULL) {
+        return;
+    }
+    if (BIO_meth_set_read_ex(made, bio_read) && BIO_meth_set_write_ex(made, bio_write) &&
+        BIO_meth_set_ctrl(made, bio_ctrl)) {
+        method = made;
+    } else {
+        BIO_meth_free(made);
+    }
+}
+
+BIO *sally_bio_new(sally_bio *state)
+{
+    (void)pthread_once(&method_once, make_method);
+    BIO *bio = method != NULL ? BIO_new(method) : NULL;
+    if (bio != NULL) {
+        BIO_set_data(bio, state);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}

@@ -1,0 +1,389 @@
+/* L5 ports: the connection behind two ports, and the one loop of all blocking calls (P1, B2).
+ *
+ * A call enters its side's slot, and then alternates: look for a closed door, look for a break, take
+ * one step under the lock, sleep without it. Sleepers publish their thread's wake in the slot. They
+ * are woken for three reasons, each under the lock:
+ *   - their door was closed;
+ *   - another side received bytes, which may now lie inside OpenSSL where poll cannot see them, or
+ *     may have been what a writer in the middle of a handshake message waits for;
+ *   - a call left ciphertext unsent, so that a sleeping reader must wait for writability too (B6).
+ * Between two steps of a long call the lock is let go, and `turn` makes that fair.
+ */
+#include "conn.h"
+
+#include "error.h"
+#include "mem.h"
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void init_port(ssl_port *port, sally_conn *conn, sally_side side)
+{
+    port->conn = conn;
+    port->side = side;
+    sally_store_rel(&port->timeout_ms, (uint64_t)-1);
+}
+
+ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transport,
+                          sally_conn **conn, ssl_error *err)
+{
+    *conn = NULL;
+    sally_conn *made = sally_alloc(sizeof *made);
+    if (made == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->engine.call);
+    }
+    ssl_status status = sally_engine_new(&setup->engine, transport, &made->engine, err);
+    if (status != SALLY_OK) {
+        sally_free(made);
+        return status;
+    }
+    sally_mutex_init(&made->turn, SALLY_RANK_TURN);
+    sally_mutex_init(&made->lock, SALLY_RANK_CONNECTION);
+    init_port(&made->in, made, SALLY_IN);
+    init_port(&made->out, made, SALLY_OUT);
+    made->call = setup->engine.call;
+    if (setup->remote != NULL) {
+        made->remote = *setup->remote;
+    }
+    sally_store_rel(&made->handles, 2);
+    *conn = made;
+    return SALLY_OK;
+}
+
+ssl_ports sally_conn_ports(sally_conn *conn)
+{
+    return (ssl_ports){&conn->in, &conn->out};
+}
+
+void sally_conn_set_owner(sally_conn *conn, ssl_break *owner)
+{
+    conn->owner = ssl_break_retain(owner);
+}
+
+static void destroy(sally_conn *conn)
+{
+    sally_mutex_fini(&conn->lock);
+    sally_mutex_fini(&conn->turn);
+    sally_buf_fini(&conn->plain);
+    ssl_break_release(conn->owner);
+    sally_free(conn);
+}
+
+void sally_conn_drop(sally_conn *conn)
+{
+    if (conn != NULL) {
+        ssl_ports ports = sally_conn_ports(conn);
+        ssl_free_ports(&ports);
+    }
+}
+
+void ssl_free_port(ssl_port *port)
+{
+    if (port == NULL) {
+        return;
+    }
+    sally_conn *conn = port->conn;
+    ssl_abandon_port(port);
+    if (sally_drop_ref(&conn->handles)) {
+        destroy(conn);
+    }
+}
+
+void ssl_free_ports(ssl_ports *ports)
+{
+    if (ports != NULL) {
+        ssl_free_port(ports->in);
+        ssl_free_port(ports->out);
+        *ports = (ssl_ports){NULL, NULL};
+    }
+}
+
+/* ---- lock, doors, slots -------------------------------------------------------------------- */
+
+void sally_conn_lock(sally_conn *conn)
+{
+    sally_mutex_lock(&conn->turn);
+    sally_mutex_lock(&conn->lock);
+    sally_mutex_unlock(&conn->turn);
+}
+
+void sally_conn_unlock(sally_conn *conn)
+{
+    sally_mutex_unlock(&conn->lock);
+}
+
+static void wake_locked(sally_slot *slot)
+{
+    if (slot->asleep != NULL) {
+        sally_wake_raise(slot->asleep);
+    }
+}
+
+void sally_conn_shut_locked(ssl_port *port, bool abandon)
+{
+    sally_conn *conn = port->conn;
+    sally_mutex_assert_held(&conn->lock);
+    port->closed = true;
+    port->abandoned = port->abandoned || abandon;
+    wake_locked(&conn->slots[port->side]);
+    if (port->abandoned && port->side == SALLY_OUT) {
+        wake_locked(&conn->slots[SALLY_CLOSER]);
+    }
+}
+
+/* Nobody needs the engine any more: both doors are closed and no call is inside. */
+static sally_engine *take_finished_locked(sally_conn *conn)
+{
+    if (!conn->in.closed || !conn->out.closed) {
+        return NULL;
+    }
+    for (int side = 0; side < SALLY_SIDES; side++) {
+        if (conn->slots[side].busy) {
+            return NULL;
+        }
+    }
+    sally_engine *finished = conn->engine;
+    conn->engine = NULL;
+    return finished;
+}
+
+void sally_conn_leave(sally_conn *conn)
+{
+    sally_engine *finished = take_finished_locked(conn);
+    sally_conn_unlock(conn);
+    sally_engine_free(finished);
+}
+
+/* The closer works behind a closed door; only giving the port up stops it. */
+static bool is_shut_locked(const sally_conn *conn, sally_side side)
+{
+    if (conn->engine == NULL) {
+        return true;
+    }
+    return side == SALLY_IN    ? conn->in.closed
+           : side == SALLY_OUT ? conn->out.closed
+                               : conn->out.abandoned;
+}
+
+static ssl_status fail_shut(const sally_op *op, ssl_error *err)
+{
+    return sally_fail(err, SALLY_CLOSED, op->phase, "%s: this port has been closed or abandoned",
+                      op->call);
+}
+
+static ssl_status enter_locked(sally_conn *conn, const sally_op *op, ssl_error *err)
+{
+    if (is_shut_locked(conn, op->side)) {
+        return fail_shut(op, err);
+    }
+    if (conn->slots[op->side].busy) {
+        return sally_fail(err, SALLY_USAGE, op->phase,
+                          "%s: another thread is inside a call on this port; one reader and one "
+                          "writer at a time",
+                          op->call);
+    }
+    conn->slots[op->side].busy = true;
+    return SALLY_OK;
+}
+
+/* A reader that sleeps for input only must now flush for those who left. */
+static void exit_locked(sally_conn *conn, sally_side side)
+{
+    conn->slots[side].busy = false;
+    sally_slot *reader = &conn->slots[SALLY_IN];
+    if (!reader->want.send && sally_engine_unsent(conn->engine) != 0) {
+        wake_locked(reader);
+    }
+}
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+/* Others may wait for bytes that this step took from the transport, or for its failure. */
+static void tell_others_locked(sally_conn *conn, sally_side self, bool received, bool failed)
+{
+    for (int side = 0; side < SALLY_SIDES; side++) {
+        sally_slot *slot = &conn->slots[side];
+        if (side != (int)self && (failed || (received && slot->want.receive))) {
+            wake_locked(slot);
+        }
+    }
+}
+
+static sally_step step_locked(sally_conn *conn, sally_op *op, sally_want *want)
+{
+    unsigned long receives = sally_engine_receives(conn->engine);
+    sally_step step = op->step(conn, op, want);
+    tell_others_locked(conn, op->side, sally_engine_receives(conn->engine) != receives,
+                       step == SALLY_STEP_FAILED);
+    return step;
+}
+
+/* Where the next read cannot find anything that poll would not show, poll comes first. */
+static bool must_wait_locked(const sally_conn *conn, const sally_op *op, sally_want *want)
+{
+    if (!op->poll_first || conn->plain.length != 0 || sally_engine_has_ended(conn->engine) ||
+        sally_engine_has_buffered(conn->engine)) {
+        return false;
+    }
+    *want = (sally_want){.receive = true, .send = sally_engine_unsent(conn->engine) != 0};
+    return true;
+}
+
+static ssl_status report_locked(sally_conn *conn, const sally_op *op, ssl_error *err)
+{
+    if (op->refused != SALLY_OK) {
+        return sally_fail(err, op->refused, op->phase, "%s: %s", op->call, op->why);
+    }
+    char peer[SALLY_ADDR_TEXT_SIZE];
+    sally_addr_text_port(&conn->remote, peer, sizeof peer);
+    conn->end_reported = conn->end_reported || op->side == SALLY_IN;
+    return sally_engine_report(conn->engine, op->phase, op->call, peer, err);
+}
+
+static int add_direction(sally_transport *t, sally_direction direction, struct pollfd *fds,
+                         int count)
+{
+    short events;
+    int fd = t->ops->wait_fd(t, direction, &events);
+    if (count != 0 && fds[0].fd == fd) {
+        fds[0].events = (short)(fds[0].events | events);
+        return count;
+    }
+    fds[count] = (struct pollfd){.fd = fd, .events = events};
+    return count + 1;
+}
+
+/* The pollfds for what a step wants: one where both directions share a descriptor. */
+static int watch_transport(sally_transport *t, sally_want want, struct pollfd *fds)
+{
+    int count = want.receive ? add_direction(t, SALLY_RECEIVE, fds, 0) : 0;
+    return want.send ? add_direction(t, SALLY_SEND, fds, count) : count;
+}
+
+/* Sleeps without the lock. *ready: poll has seen the transport, so the next step need not wait. */
+static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want want,
+                               const sally_scope *scope, bool *ready, ssl_error *err)
+{
+    const sally_wake *self;
+    ssl_status status = sally_wait_self(&self, op->phase, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    struct pollfd fds[2 + SALLY_WAIT_SPARE];
+    sally_wait wait = {.fds = fds, .scope = scope, .self = self, .phase = op->phase};
+    wait.count = watch_transport(sally_engine_transport(conn->engine), want, fds);
+    sally_slot *slot = &conn->slots[op->side];
+    slot->asleep = self;
+    slot->want = want;
+    sally_conn_unlock(conn);
+    sally_waited waited = sally_wait_run(&wait, &status, err);
+    sally_conn_lock(conn);
+    slot->asleep = NULL;
+    *ready = waited == SALLY_WAITED_READY;
+    return status;
+}
+
+static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope *scope,
+                              ssl_error *err)
+{
+    bool ready = false;
+    for (;;) {
+        if (is_shut_locked(conn, op->side)) {
+            return fail_shut(op, err);
+        }
+        ssl_status status = sally_scope_check(scope, op->phase, err);
+        if (status != SALLY_OK) {
+            return status;
+        }
+        sally_want want = {false, false};
+        sally_step step = !ready && must_wait_locked(conn, op, &want)
+                              ? SALLY_STEP_WANT
+                              : step_locked(conn, op, &want);
+        ready = false;
+        switch (step) {
+        case SALLY_STEP_DONE: return SALLY_OK;
+        case SALLY_STEP_FAILED: return report_locked(conn, op, err);
+        case SALLY_STEP_AGAIN:
+            sally_conn_unlock(conn);
+            sally_conn_lock(conn);
+            break;
+        case SALLY_STEP_WANT:
+            status = sleep_locked(conn, op, want, scope, &ready, err);
+            if (status != SALLY_OK) {
+                return status;
+            }
+        }
+    }
+}
+
+ssl_status sally_conn_run_entered(sally_conn *conn, sally_op *op, const sally_scope *scope,
+                                  ssl_error *err)
+{
+    ssl_status status = loop_locked(conn, op, scope, err);
+    exit_locked(conn, op->side);
+    sally_conn_leave(conn);
+    return status;
+}
+
+ssl_status sally_conn_run(sally_conn *conn, sally_op *op, const sally_scope *scope, ssl_error *err)
+{
+    sally_conn_lock(conn);
+    ssl_status status = enter_locked(conn, op, err);
+    if (status == SALLY_OK) {
+        return sally_conn_run_entered(conn, op, scope, err);
+    }
+    sally_conn_leave(conn);
+    return status;
+}
+
+ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err)
+{
+    sally_conn_lock(conn);
+    ssl_status status = enter_locked(conn, op, err);
+    if (status == SALLY_OK) {
+        sally_want want;
+        sally_step step;
+        do {
+            step = step_locked(conn, op, &want);
+        } while (step == SALLY_STEP_AGAIN);
+        if (step == SALLY_STEP_FAILED) {
+            status = report_locked(conn, op, err);
+        }
+        exit_locked(conn, op->side);
+    }
+    sally_conn_leave(conn);
+    return status;
+}
+
+/* ---- checks and scopes of public calls ----------------------------------------------------- */
+
+ssl_status sally_port_check(const ssl_port *port, sally_side side, const sally_op *op,
+                            ssl_error *err)
+{
+    if (port == NULL) {
+        return sally_fail(err, SALLY_USAGE, op->phase, "%s: the port is NULL", op->call);
+    }
+    if (port->side != side) {
+        return sally_fail(err, SALLY_USAGE, op->phase, "%s: this is an %s port; use the %s port",
+                          op->call, side == SALLY_IN ? "output" : "input",
+                          side == SALLY_IN ? "input" : "output");
+    }
+    return SALLY_OK;
+}
+
+ssl_status sally_port_scope(ssl_port *port, sally_how how, ssl_phase phase, sally_scope *scope,
+                            ssl_error *err)
+{
+    *scope = SALLY_SCOPE_NONE;
+    if (how.enable) {
+        ssl_status status = sally_scope_enable(scope, how.brk, phase, err);
+        if (status != SALLY_OK) {
+            return status;
+        }
+    }
+    sally_scope_own(scope, port->conn->owner);
+    int64_t timeout_ms = (int64_t)sally_load_relaxed(&port->timeout_ms);
+    if (timeout_ms >= 0) {
+        sally_scope_bound(scope, sally_deadline_after_ms(timeout_ms));
+    }
+    return SALLY_OK;
+}

@@ -1,0 +1,103 @@
+/* L5 ports: a connection in the hands of those who drive many of them, the listener and the server:
+ * handshakes step by step, and what parking needs to know (W3). Nothing here blocks, except
+ * sally_conn_handshake_run, which is the handshake of one who drives just this one.
+ */
+#include "conn.h"
+#include "error.h"
+#include "sock.h"
+
+static sally_step handshake(sally_conn *conn, sally_op *op, sally_want *want)
+{
+    (void)op;
+    return sally_engine_handshake(conn->engine, want);
+}
+
+ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, const char *call,
+                                    ssl_error *err)
+{
+    sally_op op = {
+        .step = handshake, .side = SALLY_IN, .phase = SALLY_PHASE_HANDSHAKE, .call = call};
+    return sally_conn_run(conn, &op, scope, err);
+}
+
+sally_step sally_conn_handshake_step(sally_conn *conn, sally_want *want, ssl_error *err)
+{
+    sally_conn_lock(conn);
+    sally_step step;
+    do {
+        step = sally_engine_handshake(conn->engine, want);
+    } while (step == SALLY_STEP_AGAIN);
+    if (step == SALLY_STEP_FAILED) {
+        char peer[SALLY_ADDR_TEXT_SIZE];
+        sally_addr_text_port(&conn->remote, peer, sizeof peer);
+        (void)sally_engine_report(conn->engine, SALLY_PHASE_HANDSHAKE, conn->call, peer, err);
+    }
+    sally_conn_unlock(conn);
+    return step;
+}
+
+int sally_conn_fd(sally_conn *conn)
+{
+    sally_conn_lock(conn);
+    int fd =
+        conn->engine == NULL ? -1 : sally_transport_sock_fd(sally_engine_transport(conn->engine));
+    sally_conn_unlock(conn);
+    return fd;
+}
+
+bool sally_conn_is_open(sally_conn *conn)
+{
+    sally_conn_lock(conn);
+    bool open = conn->engine != NULL && !conn->in.closed && !conn->end_reported;
+    sally_conn_unlock(conn);
+    return open;
+}
+
+/* Moves what OpenSSL has of a record into `plain`, to tell plaintext from half a record. No memory
+ * counts as serviceable: the handler's read will report it. */
+static bool look_inside_locked(sally_conn *conn, sally_want *want)
+{
+    void *room = sally_buf_reserve(&conn->plain, SALLY_RECORD_MAX);
+    if (room == NULL) {
+        return true;
+    }
+    sally_step step;
+    size_t got = 0;
+    do {
+        step = sally_engine_read(conn->engine, room, SALLY_RECORD_MAX, &got, want);
+    } while (step == SALLY_STEP_AGAIN);
+    sally_buf_commit(&conn->plain, got);
+    return step != SALLY_STEP_WANT;
+}
+
+static bool is_serviceable_locked(sally_conn *conn, sally_want *want)
+{
+    if (conn->engine == NULL || conn->plain.length != 0 || sally_engine_has_ended(conn->engine)) {
+        return true;
+    }
+    *want = (sally_want){.receive = true, .send = sally_engine_unsent(conn->engine) != 0};
+    return sally_engine_has_buffered(conn->engine) && look_inside_locked(conn, want);
+}
+
+bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want)
+{
+    sally_conn_lock(conn);
+    bool serviceable = is_serviceable_locked(conn, want);
+    if (!serviceable) {
+        sally_engine_release_buffers(conn->engine);
+    }
+    sally_conn_unlock(conn);
+    return serviceable;
+}
+
+void sally_conn_hang_up(sally_conn *conn)
+{
+    sally_conn_lock(conn);
+    if (conn->engine != NULL && !conn->out.closed) {
+        sally_want want;
+        (void)sally_engine_goodbye(conn->engine, &want);
+    }
+    sally_conn_shut_locked(&conn->in, true);
+    sally_conn_shut_locked(&conn->out, true);
+    sally_conn_leave(conn);
+}

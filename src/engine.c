@@ -1,0 +1,272 @@
+/* L4 engine: TLS as non-blocking steps (engine.h has the rules).
+ *
+ * Each step has the same shape: refuse what is known to be over, flush unsent ciphertext, call
+ * OpenSSL once between sally_ossl_begin and _end (E1), and turn its answer into a sally_step. Thanks
+ * to the BIO, OpenSSL never says WANT_WRITE, and its WANT_READ means "poll" only if the BIO really
+ * found nothing; otherwise a message that is not data was processed (auto-retry is off), and the
+ * caller looks for breaks before it steps again.
+ */
+#include "engine.h"
+
+#include <openssl/err.h>
+
+#include "engine_object.h"
+#include "mem.h"
+#include "ossl.h"
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
+                         const sally_policy *policy, ssl_error *err)
+{
+    e->ssl = SSL_new(policy->ctx);
+    BIO *bio = e->ssl != NULL ? sally_bio_new(&e->bio) : NULL;
+    if (bio == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call);
+    }
+    SSL_set_bio(e->ssl, bio, bio);
+    if (setup->client) {
+        SSL_set_connect_state(e->ssl);
+    } else {
+        SSL_set_accept_state(e->ssl);
+    }
+    e->shutdown_on_close = policy->shutdown_on_close;
+    return sally_verify_prepare(e->ssl, policy, setup->hostname, err);
+}
+
+static ssl_status make(const sally_engine_setup *setup, sally_engine **engine, ssl_error *err)
+{
+    sally_policy policy;
+    ssl_status status =
+        sally_context_policy(setup->context, setup->client, setup->call, &policy, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_engine *e = sally_alloc(sizeof *e);
+    status = e == NULL ? sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call)
+                       : attach(e, setup, &policy, err);
+    sally_policy_fini(&policy);
+    if (status != SALLY_OK && e != NULL) {
+        SSL_free(e->ssl);
+        sally_free(e);
+        e = NULL;
+    }
+    *engine = e;
+    return status;
+}
+
+ssl_status sally_engine_new(const sally_engine_setup *setup, sally_transport *transport,
+                            sally_engine **engine, ssl_error *err)
+{
+    *engine = NULL;
+    sally_ossl_begin();
+    ssl_status status = make(setup, engine, err);
+    sally_ossl_end();
+    if (status == SALLY_OK) {
+        (*engine)->bio.next = transport;
+    }
+    return status;
+}
+
+/* The peer is done when it said goodbye: then nothing it sends later can be lost by closing. */
+void sally_engine_free(sally_engine *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    sally_ossl_begin();
+    SSL_free(e->ssl);
+    sally_ossl_end();
+    sally_transport *transport = e->bio.next;
+    transport->ops->finish(transport, &e->bio.unsent, e->ended.status == SALLY_EOF);
+    sally_buf_fini(&e->bio.unsent);
+    sally_free(e);
+}
+
+/* ---- the shape of a step ------------------------------------------------------------------- */
+
+static sally_step fail(sally_engine *e, sally_failure why)
+{
+    e->last = why;
+    return SALLY_STEP_FAILED;
+}
+
+static sally_step want(const sally_engine *e, sally_want *want, bool receive)
+{
+    want->receive = receive;
+    want->send = e->bio.unsent.length != 0;
+    return SALLY_STEP_WANT;
+}
+
+static sally_failure dead_way_out(const sally_engine *e)
+{
+    return (sally_failure){.status = SALLY_SYSTEM, .sys_errno = e->bio.send_errno};
+}
+
+static void begin(sally_engine *e)
+{
+    (void)sally_bio_flush(&e->bio);
+    e->bio.receive_blocked = false;
+    e->bio.drained = false;
+    sally_ossl_begin();
+}
+
+/* OpenSSL did not do what it was asked for: find out why, and what to wait for. */
+static sally_step refused(sally_engine *e, int result, sally_want *wanted)
+{
+    sally_failure why = sally_engine_judge(e, result);
+    sally_ossl_end();
+    if (why.status == SALLY_EOF || why.status == SALLY_TRUNCATED) {
+        e->ended = why;
+    } else if (why.status != SALLY_OK) {
+        e->fatal = why;
+    }
+    if (why.status != SALLY_OK) {
+        return fail(e, why);
+    }
+    return e->bio.receive_blocked ? want(e, wanted, true) : SALLY_STEP_AGAIN;
+}
+
+/* ---- steps --------------------------------------------------------------------------------- */
+
+sally_step sally_engine_handshake(sally_engine *e, sally_want *wanted)
+{
+    if (e->fatal.status != SALLY_OK) {
+        return fail(e, e->fatal);
+    }
+    begin(e);
+    int result = SSL_do_handshake(e->ssl);
+    if (result != 1) {
+        return refused(e, result, wanted);
+    }
+    sally_ossl_end();
+    e->handshaken = true;
+    return SALLY_STEP_DONE;
+}
+
+sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *wanted)
+{
+    *got = 0;
+    if (e->ended.status != SALLY_OK) {
+        return fail(e, e->ended);
+    }
+    if (e->fatal.status != SALLY_OK) {
+        return fail(e, e->fatal);
+    }
+    begin(e);
+    if (e->bio.unsent.length > SALLY_UNSENT_MAX) {
+        sally_ossl_end();
+        return want(e, wanted, false);
+    }
+    int result = SSL_read_ex(e->ssl, buf, n, got);
+    if (result != 1) {
+        return refused(e, result, wanted);
+    }
+    sally_ossl_end();
+    return SALLY_STEP_DONE;
+}
+
+sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t *done,
+                              sally_want *wanted)
+{
+    *done = 0;
+    if (e->fatal.status != SALLY_OK) {
+        return fail(e, e->fatal);
+    }
+    begin(e);
+    int result = 0;
+    if (e->bio.send_errno == 0) {
+        if (e->bio.unsent.length != 0) {
+            sally_ossl_end();
+            return want(e, wanted, false);
+        }
+        result = SSL_write_ex(e->ssl, buf, n < SALLY_RECORD_MAX ? n : SALLY_RECORD_MAX, done);
+    }
+    if (e->bio.send_errno != 0) { /* what was dropped does not count as done */
+        sally_ossl_end();
+        *done = 0;
+        return fail(e, dead_way_out(e));
+    }
+    if (result != 1) {
+        return refused(e, result, wanted);
+    }
+    sally_ossl_end();
+    return SALLY_STEP_DONE;
+}
+
+sally_step sally_engine_flush(sally_engine *e, sally_want *wanted)
+{
+    bool empty = sally_bio_flush(&e->bio);
+    if (e->bio.send_errno != 0) {
+        return fail(e, dead_way_out(e));
+    }
+    return empty ? SALLY_STEP_DONE : want(e, wanted, false);
+}
+
+/* One SSL_shutdown sends close_notify; a second would wait for the peer's. In the middle of a
+ * handshake, or after a failure, there is no goodbye to say. */
+static void say_goodbye(sally_engine *e)
+{
+    e->goodbye_said = true;
+    if (e->handshaken && e->shutdown_on_close && e->fatal.status == SALLY_OK) {
+        sally_ossl_begin();
+        (void)SSL_shutdown(e->ssl);
+        sally_ossl_end();
+    }
+}
+
+sally_step sally_engine_goodbye(sally_engine *e, sally_want *wanted)
+{
+    if (!e->goodbye_said) {
+        say_goodbye(e);
+    }
+    return sally_engine_flush(e, wanted);
+}
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+bool sally_engine_has_buffered(const sally_engine *e)
+{
+    return SSL_has_pending(e->ssl) == 1;
+}
+
+bool sally_engine_has_ended(const sally_engine *e)
+{
+    return e->ended.status != SALLY_OK || e->fatal.status != SALLY_OK;
+}
+
+bool sally_engine_has_eof(const sally_engine *e)
+{
+    return e->ended.status == SALLY_EOF;
+}
+
+size_t sally_engine_unsent(const sally_engine *e)
+{
+    return e->bio.unsent.length;
+}
+
+unsigned long sally_engine_receives(const sally_engine *e)
+{
+    return e->bio.receives;
+}
+
+void sally_engine_release_buffers(sally_engine *e)
+{
+    (void)SSL_free_buffers(e->ssl);
+}
+
+sally_transport *sally_engine_transport(sally_engine *e)
+{
+    return e->bio.next;
+}
+
+bool sally_engine_peer_verified(const sally_engine *e)
+{
+    sally_verdict verdict = sally_verify_verdict(e->ssl);
+    return e->handshaken && verdict.has_certificate && verdict.code == X509_V_OK;
+}
+
+const char *sally_engine_version(const sally_engine *e)
+{
+    return SSL_get_version(e->ssl);
+}

@@ -1,0 +1,98 @@
+/* L4 engine: what OpenSSL's refusals mean, and how they read. The only caller of SSL_get_error.
+ *
+ * Order of judgement: what the BIO recorded comes before what OpenSSL says, because the BIO shows an
+ * end or a failure of the transport to OpenSSL as "would block". OpenSSL reports an alert from the
+ * peer as reason SSL_AD_REASON_OFFSET + number (RFC 8446 section 6 has the numbers).
+ */
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_object.h"
+#include "ossl.h"
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+static sally_failure judge_queue(sally_engine *e)
+{
+    unsigned long code = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(code);
+    sally_failure why = {.status = SALLY_PROTOCOL, .ossl_code = code};
+    if (e->bio.out_of_memory || reason == ERR_R_MALLOC_FAILURE) {
+        why.status = SALLY_MEMORY;
+    } else if (ERR_GET_LIB(code) != ERR_LIB_SSL) {
+        why.status = SALLY_PROTOCOL;
+    } else if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
+        why.status = SALLY_PEER;
+        why.code = reason - SSL_AD_REASON_OFFSET;
+    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
+               reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+        why.status = SALLY_VERIFY;
+        why.code = (int)sally_verify_verdict(e->ssl).code;
+    }
+    return why;
+}
+
+static sally_failure judge_transport(const sally_engine *e)
+{
+    if (e->bio.receive_ended || e->bio.receive_errno != 0) {
+        return (sally_failure){.status = SALLY_TRUNCATED, .sys_errno = e->bio.receive_errno};
+    }
+    return (sally_failure){.status = SALLY_OK};
+}
+
+sally_failure sally_engine_judge(sally_engine *e, int result)
+{
+    switch (SSL_get_error(e->ssl, result)) {
+    case SSL_ERROR_WANT_READ: return judge_transport(e);
+    case SSL_ERROR_ZERO_RETURN:
+        return e->handshaken ? (sally_failure){.status = SALLY_EOF}
+                             : (sally_failure){.status = SALLY_PEER};
+    default: return judge_queue(e);
+    }
+}
+
+/* ---- reporting ----------------------------------------------------------------------------- */
+
+static void say_why(sally_engine *e, const sally_failure *why, char *text, size_t size)
+{
+    switch (why->status) {
+    case SALLY_EOF:
+        snprintf(text, size, "the peer has closed the connection (close_notify)");
+        return;
+    case SALLY_TRUNCATED:
+        snprintf(text, size, "the connection was cut without close_notify%s%s",
+                 why->sys_errno != 0 ? ": " : "",
+                 why->sys_errno != 0 ? strerror(why->sys_errno) : "");
+        return;
+    case SALLY_PEER:
+        snprintf(text, size, "the peer sent alert %d (%s)", why->code,
+                 SSL_alert_desc_string_long(why->code));
+        return;
+    case SALLY_VERIFY: {
+        sally_verdict verdict = sally_verify_verdict(e->ssl);
+        sally_verify_reason(e->ssl, &verdict, text, size);
+        return;
+    }
+    case SALLY_SYSTEM: snprintf(text, size, "%s", strerror(why->sys_errno)); return;
+    case SALLY_MEMORY: snprintf(text, size, "out of memory"); return;
+    default: sally_ossl_reason(why->ossl_code, text, size); return;
+    }
+}
+
+ssl_status sally_engine_report(sally_engine *e, ssl_phase phase, const char *call, const char *peer,
+                               ssl_error *err)
+{
+    char text[SALLY_ERROR_TEXT_SIZE];
+    const sally_failure *why = &e->last;
+    bool named = peer != NULL && peer[0] != '\0';
+    say_why(e, why, text, sizeof text);
+    sally_fail(err, why->status, phase, "%s: %s%s%s%s", call, named ? peer : "", named ? ": " : "",
+               phase == SALLY_PHASE_HANDSHAKE ? "TLS handshake: " : "", text);
+    if (err != NULL) {
+        err->code = why->code;
+        err->sys_errno = why->sys_errno;
+        err->ossl_code = why->ossl_code;
+    }
+    return why->status;
+}

@@ -1,0 +1,77 @@
+/* L5 ports: questions to a connection (P5, P8, C7). */
+#include "conn.h"
+#include "error.h"
+#include "sock.h"
+
+static void describe(const sally_addr *addr, char *text, int *number)
+{
+    sally_addr_text(addr, text, SALLY_ADDRESS_SIZE);
+    *number = sally_addr_port(addr);
+}
+
+static ssl_status addresses_locked(const sally_conn *conn, ssl_endpoints *ends, ssl_error *err)
+{
+    if (conn->engine == NULL || (conn->in.closed && conn->out.closed)) {
+        return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
+                          "ssl_addresses: both ports of this connection are closed");
+    }
+    int fd = sally_transport_sock_fd(sally_engine_transport(conn->engine));
+    if (fd < 0) {
+        return sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_NONE,
+                          "ssl_addresses: this connection does not run over a socket");
+    }
+    sally_addr local;
+    int failed = sally_sock_local(fd, &local);
+    if (failed != 0) {
+        return sally_fail_errno(err, failed, SALLY_PHASE_NONE, "ssl_addresses");
+    }
+    describe(&local, ends->local, &ends->local_port);
+    describe(&conn->remote, ends->remote, &ends->remote_port);
+    return SALLY_OK;
+}
+
+ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *err)
+{
+    if (port == NULL || ends == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_addresses: %s is NULL",
+                          port == NULL ? "the port" : "ends");
+    }
+    *ends = (ssl_endpoints){.local_port = 0};
+    sally_conn_lock(port->conn);
+    ssl_status status = addresses_locked(port->conn, ends, err);
+    sally_conn_unlock(port->conn);
+    return status;
+}
+
+ssl_status ssl_port_set_timeout(ssl_port *port, int64_t timeout_ms, ssl_error *err)
+{
+    if (port == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE,
+                          "ssl_port_set_timeout: the port is NULL");
+    }
+    sally_store_rel(&port->timeout_ms, (uint64_t)timeout_ms);
+    return SALLY_OK;
+}
+
+bool ssl_peer_verified(const ssl_port *port)
+{
+    if (port == NULL) {
+        return false;
+    }
+    sally_conn_lock(port->conn);
+    bool verified = port->conn->engine != NULL && sally_engine_peer_verified(port->conn->engine);
+    sally_conn_unlock(port->conn);
+    return verified;
+}
+
+const char *ssl_protocol_version(const ssl_port *port)
+{
+    if (port == NULL) {
+        return NULL;
+    }
+    sally_conn_lock(port->conn);
+    const char *version =
+        port->conn->engine != NULL ? sally_engine_version(port->conn->engine) : NULL;
+    sally_conn_unlock(port->conn);
+    return version;
+}
