@@ -21,11 +21,7 @@
 #include "sync.h"
 #include "thread_own.h"
 
-enum {
-    SEVERITY_MAX = 255,
-    REASON_SHIFT = 8,
-    GENERATION_SHIFT = 40
-};
+enum { SEVERITY_MAX = 255, REASON_SHIFT = 8, GENERATION_SHIFT = 40 };
 
 static unsigned severity_of(uint64_t word)
 {
@@ -102,7 +98,8 @@ ssl_status ssl_break_new_deadline(ssl_break *parent, ssl_deadline deadline, ssl_
                                   ssl_error *err)
 {
     if (brk == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_break_new_deadline: brk is NULL");
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE,
+                          "ssl_break_new_deadline: brk is NULL");
     }
     ssl_status status = sally_break_make(parent, brk, err);
     if (status == SALLY_OK) {
@@ -163,9 +160,9 @@ ssl_status ssl_break_send(ssl_break *brk, int reason)
         return SALLY_USAGE;
     }
     uint64_t word = sally_load_seq(&brk->word);
-    while (!sally_cas_seq(&brk->word, &word, after_send(word, reason))) {
-    }
-    if (severity_of(word) == 0) { /* the send that made it pending raises; later ones are one with it */
+    while (!sally_cas_seq(&brk->word, &word, after_send(word, reason))) {}
+    if (severity_of(word) ==
+        0) { /* the send that made it pending raises; later ones are one with it */
         const sally_wake *wake = sally_load_ptr_seq(&brk->wake);
         if (wake != NULL) {
             sally_wake_raise(wake);

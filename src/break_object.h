@@ -2,6 +2,7 @@
 #ifndef SALLY_BREAK_OBJECT_H
 #define SALLY_BREAK_OBJECT_H
 
+#include "atomic.h"
 #include "break.h"
 
 struct ssl_break {
@@ -10,7 +11,7 @@ struct ssl_break {
     sally_atomic_ptr wake; /* const sally_wake *: `own`, a lent one, or NULL */
     sally_wake own;
     /* constant once made */
-    ssl_break *parent; /* retained */
+    ssl_break *parent;     /* retained */
     sally_wake_bank *bank; /* retained; owner tokens only */
     ssl_deadline deadline; /* the earliest of its own and its ancestors' */
     unsigned process;      /* generation it was made under */

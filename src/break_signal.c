@@ -85,9 +85,10 @@ ssl_status ssl_break_on_signal(int signo, ssl_break *brk, ssl_error *err)
         return status;
     }
     if (brk == NULL || !brk->sendable) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE,
-                          "ssl_break_on_signal: %s cannot be sent to; give it a token of ssl_break_new",
-                          brk == NULL ? "NULL" : "a deadline token");
+        return sally_fail(
+            err, SALLY_USAGE, SALLY_PHASE_NONE,
+            "ssl_break_on_signal: %s cannot be sent to; give it a token of ssl_break_new",
+            brk == NULL ? "NULL" : "a deadline token");
     }
     signal_slot *slot = &slots[signo];
     sally_mutex_lock(&installers);

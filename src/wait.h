@@ -15,9 +15,9 @@
 #define SALLY_WAIT_SPARE (2 * SALLY_BREAK_DEPTH_MAX + 1)
 
 typedef enum sally_waited {
-    SALLY_WAITED_READY,   /* some revents are set */
-    SALLY_WAITED_WOKEN,   /* the thread's wake was raised; revents may be set too */
-    SALLY_WAITED_STOPPED  /* BREAK, TIMEOUT or SYSTEM is in *status and *err */
+    SALLY_WAITED_READY,  /* some revents are set */
+    SALLY_WAITED_WOKEN,  /* the thread's wake was raised; revents may be set too */
+    SALLY_WAITED_STOPPED /* BREAK, TIMEOUT or SYSTEM is in *status and *err */
 } sally_waited;
 
 typedef struct sally_wait {

@@ -6,8 +6,6 @@
 #ifndef SALLY_WAKE_H
 #define SALLY_WAKE_H
 
-#include "atomic.h"
-
 typedef struct sally_wake {
     int wait_fd;  /* what poll watches for POLLIN; -1: not open */
     int raise_fd; /* the same with eventfd */

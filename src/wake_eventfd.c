@@ -1,6 +1,7 @@
 /* L1 waiting: wakes on eventfd(2). One descriptor both ways; its counter is the flag, so that raising
  * a raised wake adds nothing a waiter could see, and one read drains whatever was raised. */
 #include <errno.h>
+#include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -27,8 +28,7 @@ void sally_wake_raise(const sally_wake *w)
 {
     int kept = errno;
     const uint64_t one = 1;
-    while (write(w->raise_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    while (write(w->raise_fd, &one, sizeof one) < 0 && errno == EINTR) {}
     errno = kept;
 }
 
@@ -36,7 +36,6 @@ void sally_wake_drain(const sally_wake *w)
 {
     int kept = errno;
     uint64_t count;
-    while (read(w->wait_fd, &count, sizeof count) < 0 && errno == EINTR) {
-    }
+    while (read(w->wait_fd, &count, sizeof count) < 0 && errno == EINTR) {}
     errno = kept;
 }

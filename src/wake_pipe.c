@@ -46,8 +46,7 @@ void sally_wake_close(sally_wake *w)
 void sally_wake_raise(const sally_wake *w)
 {
     int kept = errno;
-    while (write(w->raise_fd, "", 1) < 0 && errno == EINTR) {
-    }
+    while (write(w->raise_fd, "", 1) < 0 && errno == EINTR) {}
     errno = kept;
 }
 
