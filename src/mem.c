@@ -9,6 +9,7 @@
 #include "mem.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,9 +54,11 @@ void *sally_alloc(size_t size)
     return must_fail() ? NULL : calloc(1, at_least_one(size));
 }
 
+/* Overflow is refused here, because sanitizers end the program in their calloc for it. */
 void *sally_alloc_array(size_t count, size_t size)
 {
-    return must_fail() ? NULL : calloc(at_least_one(count), at_least_one(size));
+    bool overflows = size > 0 && count > SIZE_MAX / size;
+    return must_fail() || overflows ? NULL : calloc(at_least_one(count), at_least_one(size));
 }
 
 void *sally_resize(void *block, size_t size)

@@ -23,9 +23,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "atomic.h"
+#include "error.h"
 #include "list.h"
 #include "mem.h"
 #include "sync.h"
+#include "wake.h"
 
 #define HELPERS_MAX  8
 #define PORT_MAX     65535
