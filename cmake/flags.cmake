@@ -40,3 +40,12 @@ if(SALLYPORT_COVERAGE)
     target_compile_options(sallyport_flags INTERFACE --coverage)
     target_link_options(sallyport_flags INTERFACE --coverage)
 endif()
+
+find_program(SALLYPORT_GCOVR gcovr)
+if(SALLYPORT_COVERAGE AND SALLYPORT_GCOVR)
+    add_custom_target(coverage-report
+        COMMAND ${SALLYPORT_GCOVR} --root ${PROJECT_SOURCE_DIR} --filter ${PROJECT_SOURCE_DIR}/src/
+            --exclude-unreachable-branches --sort-percentage ${PROJECT_BINARY_DIR}
+        COMMENT "Lines of src/ that the tests ran"
+        VERBATIM)
+endif()

@@ -5,6 +5,7 @@ set(sally_l0_base
     mem.c
     error.c
     clock.c
+    deadlines.c
     sync.c
     buf.c)
 
@@ -81,6 +82,11 @@ if(sally_missing)
     list(JOIN sally_missing " " text)
     message(STATUS "Not written yet, left out: ${text}")
 endif()
+foreach(source IN LISTS sally_present)
+    if(NOT source IN_LIST sally_sources AND NOT source MATCHES "/(wake|pollset)_")
+        message(WARNING "${source} is in no list of cmake/sources.cmake")
+    endif()
+endforeach()
 if(NOT sally_sources)
     file(WRITE ${PROJECT_BINARY_DIR}/none_yet.c "typedef int none_yet;\n")
     set(sally_sources ${PROJECT_BINARY_DIR}/none_yet.c)

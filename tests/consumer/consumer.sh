@@ -84,7 +84,7 @@ mkdir "$work/piped"
 for program in echo_server echo_client; do
     # shellcheck disable=SC2046 # options
     step "build $program, pkg-config" "${CC:-cc}" -Wall -Wextra \
-        "$root/examples/echo/$program.c" -o "$work/piped/$program" \
+        "$root/examples/echo/$program.c" "$root/examples/echo/arguments.c" -o "$work/piped/$program" \
         $($pkg_config --cflags --libs sallyport) -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")"
 done
 try_programs "$work/piped"
