@@ -18,6 +18,8 @@ function(sally_library target)
     target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:sallyport_flags>"
         OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
     set_target_properties(${target} PROPERTIES
+        C_STANDARD 11
+        C_STANDARD_REQUIRED ON
         C_EXTENSIONS OFF
         POSITION_INDEPENDENT_CODE ON)
 endfunction()
