@@ -13,6 +13,7 @@
 #define SALLY_CONN_H
 
 #include "addr.h"
+#include "atomic.h"
 #include "engine.h"
 #include "sallyport/port.h"
 #include "sync.h"
