@@ -1,0 +1,34 @@
+/* L7 service: the threads that run parked tasks: N workers and one timekeeper. Knows no TLS.
+ *
+ * All workers wait in one pollset; the kernel's ready list is the queue. The timekeeper runs tasks
+ * whose deadline has passed and never blocks in one.
+ */
+#ifndef SALLY_POOL_H
+#define SALLY_POOL_H
+
+#include "break.h"
+#include "park.h"
+
+typedef struct sally_pool sally_pool;
+
+typedef struct sally_worker {
+    sally_pool *pool;
+    const sally_wake *wake; /* from the bank, to be lent to what runs */
+} sally_worker;
+
+typedef struct sally_pool_setup {
+    sally_park *park;      /* borrowed, for the life of the pool */
+    sally_wake_bank *bank; /* borrowed */
+    int workers;
+    size_t stack_bytes; /* of each thread; 0: the system's default */
+} sally_pool_setup;
+
+/* Starts all threads, or none: SYSTEM, MEMORY. */
+ssl_status sally_pool_start(const sally_pool_setup *setup, sally_pool **pool, ssl_error *err);
+/* Lets the threads end what they run, and no more; joins them, and frees the pool. The park can be
+ * used by another pool then. NULL is fine. */
+void sally_pool_stop(sally_pool *pool);
+/* Whether the calling thread is one of its threads. */
+bool sally_pool_is_inside(const sally_pool *pool);
+
+#endif
