@@ -88,6 +88,9 @@ bool sally_conn_is_open(sally_conn *conn);
 /* Whether a handler would find something now: bytes, an end, or a closed door. If not, *want says
  * what to park for, and the record buffers are given back. Never blocks (W3). */
 bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want);
+/* The same after one look into the socket: half a record, or a message that is not data, must not
+ * cost a worker (W2). */
+bool sally_conn_look(sally_conn *conn, sally_want *want);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);
 void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);

@@ -67,6 +67,9 @@ static bool look_inside_locked(sally_conn *conn, sally_want *want)
         step = sally_engine_read(conn->engine, room, SALLY_RECORD_MAX, &got, want);
     } while (step == SALLY_STEP_AGAIN);
     sally_buf_commit(&conn->plain, got);
+    if (got == 0) {
+        sally_buf_fini(&conn->plain); /* parked connections hold no memory for nothing */
+    }
     return step != SALLY_STEP_WANT;
 }
 
@@ -79,15 +82,26 @@ static bool is_serviceable_locked(sally_conn *conn, sally_want *want)
     return sally_engine_has_buffered(conn->engine) && look_inside_locked(conn, want);
 }
 
-bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want)
+static bool rest_unless_serviceable(sally_conn *conn, bool serviceable)
 {
-    sally_conn_lock(conn);
-    bool serviceable = is_serviceable_locked(conn, want);
     if (!serviceable) {
         sally_engine_release_buffers(conn->engine);
     }
     sally_conn_unlock(conn);
     return serviceable;
+}
+
+bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want)
+{
+    sally_conn_lock(conn);
+    return rest_unless_serviceable(conn, is_serviceable_locked(conn, want));
+}
+
+bool sally_conn_look(sally_conn *conn, sally_want *want)
+{
+    sally_conn_lock(conn);
+    return rest_unless_serviceable(
+        conn, is_serviceable_locked(conn, want) || look_inside_locked(conn, want));
 }
 
 void sally_conn_hang_up(sally_conn *conn)
