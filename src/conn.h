@@ -50,8 +50,9 @@ struct sally_conn {
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */
-    sally_buf plain;   /* lock; plaintext read ahead of the reader by a peek or a line */
-    bool end_reported; /* lock; a reader has been told EOF, TRUNCATED or a failure */
+    sally_buf plain;    /* lock; plaintext read ahead of the reader by a peek or a line */
+    bool seen_readable; /* lock; an event has shown input: the next read need not poll for it */
+    bool end_reported;  /* lock; a reader has been told EOF, TRUNCATED or a failure */
     ssl_port in;
     ssl_port out;
     ssl_break *owner;  /* set before the ports are handed out, constant then; retained (B9) */
@@ -91,6 +92,8 @@ bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want);
 /* The same after one look into the socket: half a record, or a message that is not data, must not
  * cost a worker (W2). */
 bool sally_conn_look(sally_conn *conn, sally_want *want);
+/* An event of the server's set has shown that the socket is readable. */
+void sally_conn_note_readable(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);
 void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);

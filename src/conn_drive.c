@@ -100,8 +100,15 @@ bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want)
 bool sally_conn_look(sally_conn *conn, sally_want *want)
 {
     sally_conn_lock(conn);
-    return rest_unless_serviceable(
-        conn, is_serviceable_locked(conn, want) || look_inside_locked(conn, want));
+    return rest_unless_serviceable(conn, is_serviceable_locked(conn, want) ||
+                                             look_inside_locked(conn, want));
+}
+
+void sally_conn_note_readable(sally_conn *conn)
+{
+    sally_conn_lock(conn);
+    conn->seen_readable = true;
+    sally_conn_unlock(conn);
 }
 
 void sally_conn_hang_up(sally_conn *conn)
