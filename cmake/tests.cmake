@@ -32,7 +32,8 @@ function(sally_add_tests name label)
     target_compile_definitions(${name} PRIVATE
         SALLY_TEST_CERTS="${SALLYPORT_CERTS_DIR}"
         SALLY_TEST_BUILD="${PROJECT_BINARY_DIR}"
-        SALLY_TEST_SOURCE="${PROJECT_SOURCE_DIR}")
+        SALLY_TEST_SOURCE="${PROJECT_SOURCE_DIR}"
+        "$<$<STREQUAL:${SALLYPORT_WAKE},pipe>:SALLY_TEST_PIPES=1>")
     target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest sallyport_flags)
     if(NOT arg_MAIN)
         target_link_libraries(${name} PRIVATE GTest::gtest_main)
@@ -43,6 +44,7 @@ function(sally_add_tests name label)
         TEST_PREFIX ${label}.
         DISCOVERY_MODE PRE_TEST
         DISCOVERY_TIMEOUT 60
+        NO_PRETTY_VALUES
         PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
