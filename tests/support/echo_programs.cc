@@ -1,0 +1,46 @@
+#include "support/echo_programs.h"
+
+#include <gtest/gtest.h>
+
+namespace sallytest
+{
+
+namespace
+{
+
+std::vector<std::string> server_words(std::vector<std::string> more)
+{
+    std::vector<std::string> words = {built("examples/echo/echo_server"), "--port", "0"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+} // namespace
+
+EchoServer::EchoServer(std::vector<std::string> more) : Process(server_words(std::move(more)))
+{
+    if (wait_for_output("\n")) {
+        std::string line = out();
+        port_ = std::stoi(line.substr(line.rfind(':') + 1));
+    }
+}
+
+std::vector<std::string> echo_client_words(int port, std::vector<std::string> options)
+{
+    std::vector<std::string> words = {built("examples/echo/echo_client")};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {"localhost", std::to_string(port)});
+    return words;
+}
+
+int run_echo_client(int port, const std::string &input, std::string *echoed)
+{
+    Process client(echo_client_words(port));
+    client.feed_and_close(input);
+    int status = client.wait();
+    EXPECT_EQ("", client.err());
+    *echoed = client.out();
+    return status;
+}
+
+} // namespace sallytest
