@@ -57,6 +57,7 @@ set(sally_l6_ends
 set(sally_l7_service
     pool.c
     park.c
+    gate.c
     server.c
     connection.c
     drain.c)
