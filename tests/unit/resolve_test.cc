@@ -177,52 +177,6 @@ TEST_F(Resolve, ANameOfAListenerIsLookedUpToo)
     EXPECT_GE(result.count, 1);
 }
 
-class FakeResolve : public Resolve
-{
-  protected:
-    void SetUp() override
-    {
-        fake = &resolver;
-        sally_resolve_set_hook(fake_getaddrinfo);
-    }
-    void TearDown() override
-    {
-        resolver.gate.open();
-        Resolve::TearDown();
-    }
-    FakeResolver resolver;
-};
-
-TEST_F(FakeResolve, AnUnknownHostIsNamed)
-{
-    std::string host = "error:" + std::to_string(EAI_NONAME);
-    EXPECT_TRUE(is(SALLY_SYSTEM, resolve(host.c_str()), err));
-    EXPECT_EQ(err.text, "cannot look up \"" + host + "\": " + gai_strerror(EAI_NONAME));
-    EXPECT_EQ(err.phase, SALLY_PHASE_RESOLVE);
-    EXPECT_EQ(result.count, 0);
-}
-
-TEST_F(FakeResolve, EveryKindOfFailureHasItsCategory)
-{
-    EXPECT_TRUE(is(SALLY_MEMORY, resolve(("error:" + std::to_string(EAI_MEMORY)).c_str()), err));
-    EXPECT_TRUE(is(SALLY_SYSTEM, resolve(("error:" + std::to_string(EAI_AGAIN)).c_str()), err));
-    EXPECT_TRUE(is(SALLY_SYSTEM, resolve(("error:" + std::to_string(EAI_SYSTEM)).c_str()), err));
-    EXPECT_EQ(err.sys_errno, EIO);
-    EXPECT_NE(strstr(err.text, strerror(EIO)), nullptr);
-}
-
-TEST_F(FakeResolve, WithoutMemoryOrThreadsNothingIsLeft)
-{
-    ASSERT_TRUE(is(SALLY_OK, resolve("warm-up"), err));
-    sally_mem_fail_at(1, 0);
-    EXPECT_TRUE(is(SALLY_MEMORY, resolve("host"), err));
-    expect_idle();
-    sally_thread_fail_at(1);
-    EXPECT_TRUE(is(SALLY_SYSTEM, resolve("host"), err));
-    EXPECT_EQ(err.sys_errno, EAGAIN);
-    EXPECT_EQ(resolver.begun, 1);
-}
-
 // A lookup in a thread of its own, with a token to break it.
 class Lookup
 {
@@ -263,6 +217,72 @@ class Lookup
     sallytest::Thread thread_;
 };
 
+class FakeResolve : public Resolve
+{
+  protected:
+    void SetUp() override
+    {
+        fake = &resolver;
+        sally_resolve_set_hook(fake_getaddrinfo);
+    }
+    void TearDown() override
+    {
+        resolver.gate.open();
+        Resolve::TearDown();
+    }
+
+    std::vector<std::unique_ptr<Lookup>> hold_all_helpers()
+    {
+        std::vector<std::unique_ptr<Lookup>> lookups;
+        for (int i = 0; i < helpers_max; i++) {
+            lookups.push_back(std::make_unique<Lookup>("held"));
+        }
+        EXPECT_TRUE(eventually([this] { return resolver.begun == helpers_max; }));
+        return lookups;
+    }
+
+    void expect_all_answered(const std::vector<std::unique_ptr<Lookup>> &lookups)
+    {
+        resolver.gate.open();
+        for (auto &lookup : lookups) {
+            lookup->join();
+            EXPECT_TRUE(is(SALLY_OK, lookup->status, lookup->err));
+        }
+    }
+
+    FakeResolver resolver;
+};
+
+TEST_F(FakeResolve, AnUnknownHostIsNamed)
+{
+    std::string host = "error:" + std::to_string(EAI_NONAME);
+    EXPECT_TRUE(is(SALLY_SYSTEM, resolve(host.c_str()), err));
+    EXPECT_EQ(err.text, "cannot look up \"" + host + "\": " + gai_strerror(EAI_NONAME));
+    EXPECT_EQ(err.phase, SALLY_PHASE_RESOLVE);
+    EXPECT_EQ(result.count, 0);
+}
+
+TEST_F(FakeResolve, EveryKindOfFailureHasItsCategory)
+{
+    EXPECT_TRUE(is(SALLY_MEMORY, resolve(("error:" + std::to_string(EAI_MEMORY)).c_str()), err));
+    EXPECT_TRUE(is(SALLY_SYSTEM, resolve(("error:" + std::to_string(EAI_AGAIN)).c_str()), err));
+    EXPECT_TRUE(is(SALLY_SYSTEM, resolve(("error:" + std::to_string(EAI_SYSTEM)).c_str()), err));
+    EXPECT_EQ(err.sys_errno, EIO);
+    EXPECT_NE(strstr(err.text, strerror(EIO)), nullptr);
+}
+
+TEST_F(FakeResolve, WithoutMemoryOrThreadsNothingIsLeft)
+{
+    ASSERT_TRUE(is(SALLY_OK, resolve("warm-up"), err));
+    sally_mem_fail_at(1, 0);
+    EXPECT_TRUE(is(SALLY_MEMORY, resolve("host"), err));
+    expect_idle();
+    sally_thread_fail_at(1);
+    EXPECT_TRUE(is(SALLY_SYSTEM, resolve("host"), err));
+    EXPECT_EQ(err.sys_errno, EAGAIN);
+    EXPECT_EQ(resolver.begun, 1);
+}
+
 TEST_F(FakeResolve, B8_ABreakEndsALookupAtOnce)
 {
     Lookup lookup("held");
@@ -297,11 +317,7 @@ TEST_F(FakeResolve, B2_APendingBreakWinsOverANumericAddress)
 
 TEST_F(FakeResolve, B8_HelpersAreBoundedAndAQueuedLookupThatIsBrokenNeverRuns)
 {
-    std::vector<std::unique_ptr<Lookup>> lookups;
-    for (int i = 0; i < helpers_max; i++) {
-        lookups.push_back(std::make_unique<Lookup>("held"));
-    }
-    ASSERT_TRUE(eventually([this] { return resolver.begun == helpers_max; }));
+    std::vector<std::unique_ptr<Lookup>> lookups = hold_all_helpers();
     Lookup broken("broken");
     Lookup patient("patient");
     ASSERT_TRUE(broken.is_asleep());
@@ -310,13 +326,9 @@ TEST_F(FakeResolve, B8_HelpersAreBoundedAndAQueuedLookupThatIsBrokenNeverRuns)
     broken.send();
     broken.join();
     EXPECT_TRUE(is(SALLY_BREAK, broken.status, broken.err));
-    resolver.gate.open();
+    expect_all_answered(lookups);
     patient.join();
     EXPECT_TRUE(is(SALLY_OK, patient.status, patient.err));
-    for (auto &lookup : lookups) {
-        lookup->join();
-        EXPECT_TRUE(is(SALLY_OK, lookup->status, lookup->err));
-    }
     expect_idle();
     EXPECT_EQ(resolver.begun, helpers_max + 1);
 }
@@ -349,8 +361,7 @@ TEST_F(FakeResolve, B10_AChildOfAForkLooksUpWithHelpersOfItsOwn)
     if (under_tsan) {
         GTEST_SKIP() << "ThreadSanitizer allows no new threads after a fork of a threaded process";
     }
-    Lookup lookup("held");
-    ASSERT_TRUE(eventually([this] { return resolver.begun == 1; }));
+    std::vector<std::unique_ptr<Lookup>> lookups = hold_all_helpers();
     pid_t child = fork();
     if (child == 0) {
         alarm(20);
@@ -360,9 +371,7 @@ TEST_F(FakeResolve, B10_AChildOfAForkLooksUpWithHelpersOfItsOwn)
     int status = -1;
     waitpid(child, &status, 0);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    resolver.gate.open();
-    lookup.join();
-    EXPECT_TRUE(is(SALLY_OK, lookup.status, lookup.err));
+    expect_all_answered(lookups);
 }
 
 } // namespace
