@@ -41,6 +41,8 @@ typedef ssl_served (*ssl_handler)(ssl_connection *connection, ssl_port *in, ssl_
 
 /** For limits: no limit. For times: never. */
 #define SALLY_UNLIMITED (-1)
+/** The most workers. */
+#define SALLY_SERVER_WORKERS_MAX 1024
 
 /** Everything a server is told. Start from SALLY_SERVER_OPTIONS. */
 typedef struct ssl_server_options {
@@ -78,20 +80,32 @@ SALLY_API ssl_status ssl_server_add_listener(ssl_server *server, ssl_listener *l
 SALLY_API ssl_status ssl_server_start(ssl_server *server, ssl_error *err);
 
 /**
- * Stops accepting; closes idle and unfinished connections with close_notify, after one last read, so
- * that a request already in the socket is still served; lets handlers end. After `soft_ms` breaks
- * the connections' tokens, so that blocked reads and writes of handlers return SALLY_BREAK; after
- * `hard_ms`, counted from the call like the other, cuts what is left and joins the workers.
- * *unfinished (may be NULL): connections that had to be cut while their handler ran.
+ * Stops accepting, when the clients in the backlog have come in; closes idle and unfinished
+ * connections with close_notify, after one last read, so that a request already in the socket is
+ * still served; lets handlers end. A connection whose peer was heard within SALLY_DRAIN_QUIET_MS is
+ * served until it has been quiet for as long. After `soft_ms` breaks the connections' tokens, so
+ * that blocked reads and writes of handlers return SALLY_BREAK with SALLY_REASON_DRAIN, and calls no
+ * handler any more; after `hard_ms`, counted from the call like the other, closes the ports of
+ * handlers that still run and joins the workers. Then waits, until `hard_ms` at most, for the last
+ * bytes of closed connections to reach their peers, so that the program may exit.
+ * Milliseconds; negative: never.
+ * *unfinished (may be NULL): handlers whose ports had to be closed.
  * Blocks: up to about `hard_ms`, and beyond it only for a handler that computes without end.
- * Twice is fine. Errors: USAGE, TIMEOUT (*unfinished is not 0). Keeps: W6.
+ * Threads: one; not from a handler. Twice is fine.
+ * Errors: USAGE, TIMEOUT (*unfinished is not 0; the server is drained all the same). Keeps: W6.
  */
 SALLY_API ssl_status ssl_server_drain(ssl_server *server, int64_t soft_ms, int64_t hard_ms,
                                       size_t *unfinished, ssl_error *err);
-/** ssl_server_drain that a break of `brk` turns into the hard stop at once. */
+/** ssl_server_drain that a break of `brk` turns into the hard stop at once. On break: the server is
+ *  drained, and unless a handler had to be cut, BREAK is returned. */
 SALLY_API ssl_status ssl_server_drain_enable_break(ssl_server *server, int64_t soft_ms,
                                                    int64_t hard_ms, ssl_break *brk,
                                                    size_t *unfinished, ssl_error *err);
+
+/** How long a draining server listens to a connection that was just active, in milliseconds. */
+#define SALLY_DRAIN_QUIET_MS 200
+/** ssl_error.code of the SALLY_BREAK that a drain sends to handlers. */
+#define SALLY_REASON_DRAIN   (-1)
 
 /** Drains with both deadlines 0 if still running, and frees it. NULL is fine. Not to be called from a
  *  handler. */

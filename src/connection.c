@@ -1,0 +1,380 @@
+/* L7 service: one client of a server.
+ *
+ * A connection is a task of the park: at any time it is parked, or one thread holds it. Its life:
+ *
+ *     NEW --first bytes--> SHAKING --done--> SHAKEN: parked <--> handler (KEEP)
+ *      |                      |                 |                  |
+ *      +-- timeout, peer gone +-- failure       +-- idle, drain    +-- DONE
+ *
+ * Only the holder touches it, so there is no lock of its own. A drain alone looks at a connection it
+ * does not hold: under the server's lock it reads `conn`, `brk` and `running`; a connection leaves the
+ * server's list, under the lock, before these go.
+ *
+ * A worker is given away for a handler only when there is plaintext or an end to read: bytes are
+ * looked at first, so half a record costs no worker (W2, W3). The handler of a connection that
+ * always has more to read is called ROUNDS times in a row; then others have their turn.
+ */
+#include "connection.h"
+
+#include <poll.h>
+
+#include "linger.h"
+#include "mem.h"
+#include "sock.h"
+
+#define ROUNDS   16
+/* A peer heard within this time is in the middle of something, and a drain waits for it. */
+#define QUIET_NS (SALLY_DRAIN_QUIET_MS * INT64_C(1000000))
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static void drop_user(ssl_connection *c)
+{
+    void (*destroy)(void *) = c->destroy_user;
+    c->destroy_user = NULL;
+    if (destroy != NULL) {
+        destroy(c->user);
+    }
+    c->user = NULL;
+}
+
+static void delist(ssl_connection *c)
+{
+    sally_mutex_lock(&c->server->lock);
+    sally_list_remove(&c->node);
+    (void)sally_add_relaxed(&c->server->tally.open, UINT64_MAX);
+    sally_mutex_unlock(&c->server->lock);
+}
+
+static void hang_up(ssl_connection *c)
+{
+    if (c->conn == NULL) {
+        sally_sock_close(c->client.fd);
+        return;
+    }
+    if (c->progress == SALLY_CLIENT_SHAKEN) {
+        sally_conn_hang_up(c->conn);
+    }
+    sally_conn_drop(c->conn);
+}
+
+/* The fd leaves the park before it is closed, and the place is free only after that. */
+void sally_connection_end(ssl_connection *c)
+{
+    ssl_server *server = c->server;
+    delist(c);
+    sally_task_free(server->park, c->task);
+    hang_up(c);
+    ssl_break_release(c->brk);
+    drop_user(c);
+    sally_free(c);
+    sally_server_vacate(server);
+}
+
+static void fail_handshake(ssl_connection *c, sally_atomic_u64 *counter)
+{
+    sally_count(counter);
+    sally_connection_end(c);
+}
+
+/* Ends it before the handshake was done, or after. */
+static void give_up(ssl_connection *c)
+{
+    if (c->progress != SALLY_CLIENT_SHAKEN) {
+        sally_count(&c->server->tally.handshakes_failed);
+    }
+    sally_connection_end(c);
+}
+
+/* ---- parking ------------------------------------------------------------------------------- */
+
+static short events_of(sally_want want)
+{
+    return (short)((want.receive ? POLLIN : 0) | (want.send ? POLLOUT : 0));
+}
+
+static void put(ssl_connection *c, short events, ssl_deadline deadline)
+{
+    if (sally_park_put(c->server->park, c->task, events, deadline) != 0) {
+        give_up(c);
+    }
+}
+
+static bool may_stay(const ssl_connection *c)
+{
+    sally_stage stage = sally_server_stage(c->server);
+    return stage < SALLY_STAGE_DRAINING ||
+           (stage == SALLY_STAGE_DRAINING && sally_now_ns() - c->active_ns < QUIET_NS);
+}
+
+/* Waits for the peer; where a drain finds the peer quiet, it ends instead. */
+static void wait_for_peer(ssl_connection *c, sally_want want, ssl_deadline deadline)
+{
+    if (may_stay(c)) {
+        put(c, events_of(want), deadline);
+    } else {
+        give_up(c);
+    }
+}
+
+static ssl_deadline idle_deadline(const ssl_connection *c)
+{
+    return sally_deadline_after_ms(c->server->options.idle_timeout_ms);
+}
+
+/* There is something to serve already, so any worker may go on at once: a socket can be written to,
+ * or the peer that fills it will make room. */
+static void wait_for_worker(ssl_connection *c)
+{
+    put(c, POLLIN | POLLOUT, idle_deadline(c));
+}
+
+/* ---- serving ------------------------------------------------------------------------------- */
+
+/* A drain that is past its soft deadline has sent its breaks to the tokens it found. */
+static void publish_token(ssl_connection *c, ssl_break *brk)
+{
+    ssl_server *server = c->server;
+    sally_conn_set_owner(c->conn, brk);
+    sally_mutex_lock(&server->lock);
+    c->brk = brk;
+    bool late = sally_server_stage(server) >= SALLY_STAGE_BREAKING;
+    sally_mutex_unlock(&server->lock);
+    if (late) {
+        (void)ssl_break_send(brk, SALLY_REASON_DRAIN);
+    }
+}
+
+/* The token is made for the first handler: parked connections that never spoke have none. */
+static bool has_token(ssl_connection *c)
+{
+    ssl_break *brk;
+    if (c->brk == NULL && sally_break_new_owner(c->server->bank, &brk, NULL) == SALLY_OK) {
+        publish_token(c, brk);
+    }
+    return c->brk != NULL;
+}
+
+/* `running` is stored before the stage is read, and a drain stores the stage before it reads
+ * `running`: so either the handler is not called, or the drain takes its ports away. */
+static ssl_served run_handler(ssl_connection *c)
+{
+    const ssl_server_options *options = &c->server->options;
+    ssl_ports ports = sally_conn_ports(c->conn);
+    ssl_served served = SALLY_DONE;
+    sally_store_seq(&c->running, 1);
+    if (sally_server_stage(c->server) < SALLY_STAGE_BREAKING) {
+        sally_count(&c->server->tally.handler_calls);
+        served = options->handler(c, ports.in, ports.out, options->user);
+    }
+    sally_store_seq(&c->running, 0);
+    return served;
+}
+
+static ssl_served call_handler(ssl_connection *c, const sally_worker *worker)
+{
+    sally_tally *tally = &c->server->tally;
+    sally_count(&tally->busy);
+    sally_break_lend(c->brk, worker->wake);
+    ssl_served served = run_handler(c);
+    sally_break_lend(c->brk, NULL);
+    (void)sally_add_relaxed(&tally->busy, UINT64_MAX);
+    return served;
+}
+
+static void serve(ssl_connection *c, const sally_worker *worker)
+{
+    bool alive = has_token(c);
+    for (int round = 0; alive && round < ROUNDS; round++) {
+        alive = call_handler(c, worker) == SALLY_KEEP && sally_conn_is_open(c->conn);
+        c->active_ns = sally_now_ns();
+        sally_want want;
+        if (alive && !sally_conn_is_serviceable(c->conn, &want)) {
+            wait_for_peer(c, want, idle_deadline(c));
+            return;
+        }
+    }
+    if (alive) {
+        wait_for_worker(c);
+    } else {
+        sally_connection_end(c);
+    }
+}
+
+static void serve_if_ready(ssl_connection *c, const sally_worker *worker)
+{
+    sally_want want;
+    if (sally_conn_look(c->conn, &want)) {
+        serve(c, worker);
+    } else {
+        wait_for_peer(c, want, idle_deadline(c));
+    }
+}
+
+/* ---- the handshake ------------------------------------------------------------------------- */
+
+/* From here on the transport owns the fd. */
+static bool make_conn(ssl_connection *c)
+{
+    sally_conn_setup setup = {.engine = {.context = c->client.context, .call = "ssl_server"},
+                              .remote = &c->client.remote};
+    sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
+    if (transport == NULL) {
+        return false;
+    }
+    c->client.fd = -1;
+    sally_conn *conn;
+    if (sally_conn_new(&setup, transport, &conn, NULL) != SALLY_OK) {
+        sally_buf nothing = {0};
+        transport->ops->finish(transport, &nothing, false);
+        return false;
+    }
+    sally_mutex_lock(&c->server->lock);
+    c->conn = conn;
+    sally_mutex_unlock(&c->server->lock);
+    c->progress = SALLY_CLIENT_SHAKING;
+    return true;
+}
+
+/* The client's first request often comes with the end of its handshake, so a worker looks at once. */
+static void settle(ssl_connection *c, const sally_worker *worker)
+{
+    const ssl_server_options *options = &c->server->options;
+    ssl_ports ports = sally_conn_ports(c->conn);
+    sally_count(&c->server->tally.handshakes_done);
+    c->progress = SALLY_CLIENT_SHAKEN;
+    (void)ssl_port_set_timeout(ports.in, options->read_timeout_ms, NULL);
+    (void)ssl_port_set_timeout(ports.out, options->write_timeout_ms, NULL);
+    if (options->handler_first) {
+        serve(c, worker);
+    } else {
+        serve_if_ready(c, worker);
+    }
+}
+
+static void shake(ssl_connection *c, const sally_worker *worker)
+{
+    sally_want want;
+    switch (sally_conn_handshake_step(c->conn, &want, NULL)) {
+    case SALLY_STEP_DONE: settle(c, worker); break;
+    case SALLY_STEP_FAILED: fail_handshake(c, &c->server->tally.handshakes_failed); break;
+    case SALLY_STEP_AGAIN:
+    case SALLY_STEP_WANT: wait_for_peer(c, want, c->handshake_deadline); break;
+    }
+}
+
+/* An event without input is a drain's call to hurry. */
+static void greet(ssl_connection *c, const sally_turn *turn)
+{
+    if (turn->events == POLLOUT) {
+        wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
+    } else if (make_conn(c)) {
+        shake(c, turn->worker);
+    } else {
+        fail_handshake(c, &c->server->tally.handshakes_failed);
+    }
+}
+
+/* ---- turns --------------------------------------------------------------------------------- */
+
+/* One last look: what came at the last moment is still served, by a worker. */
+static void expire_idle(ssl_connection *c)
+{
+    sally_stage stage = sally_server_stage(c->server);
+    sally_want want;
+    if (stage < SALLY_STAGE_BREAKING && sally_conn_look(c->conn, &want)) {
+        wait_for_worker(c);
+        return;
+    }
+    if (stage == SALLY_STAGE_SERVING) {
+        sally_count(&c->server->tally.idle_timed_out);
+    }
+    sally_connection_end(c);
+}
+
+static void expire(ssl_connection *c)
+{
+    if (c->progress == SALLY_CLIENT_SHAKEN) {
+        expire_idle(c);
+    } else if (sally_deadline_passed(c->handshake_deadline)) {
+        fail_handshake(c, &c->server->tally.handshakes_timed_out);
+    } else {
+        fail_handshake(c, &c->server->tally.handshakes_failed);
+    }
+}
+
+static void run(sally_task *task, const sally_turn *turn)
+{
+    ssl_connection *c = sally_task_owner(task);
+    if (turn->worker == NULL) {
+        expire(c);
+        return;
+    }
+    if ((turn->events & POLLIN) != 0) {
+        c->active_ns = sally_now_ns();
+    }
+    switch (c->progress) {
+    case SALLY_CLIENT_NEW: greet(c, turn); break;
+    case SALLY_CLIENT_SHAKING: shake(c, turn->worker); break;
+    case SALLY_CLIENT_SHAKEN: serve_if_ready(c, turn->worker); break;
+    }
+}
+
+/* ---- the beginning ------------------------------------------------------------------------- */
+
+static ssl_connection *new_connection(ssl_server *server, const sally_client *client)
+{
+    ssl_connection *c = sally_alloc(sizeof *c);
+    sally_task *task = c != NULL ? sally_task_new(server->park, client->fd, run, c) : NULL;
+    if (task == NULL) {
+        sally_free(c);
+        return NULL;
+    }
+    c->server = server;
+    c->task = task;
+    c->client = *client;
+    c->active_ns = sally_now_ns();
+    c->handshake_deadline = sally_deadline_after_ms(server->options.handshake_timeout_ms);
+    return c;
+}
+
+bool sally_connection_begin(ssl_server *server, const sally_client *client)
+{
+    ssl_connection *c = new_connection(server, client);
+    if (c == NULL) {
+        sally_sock_close(client->fd);
+        return false;
+    }
+    sally_mutex_lock(&server->lock);
+    sally_list_append(&server->connections, &c->node);
+    sally_count(&server->tally.open);
+    sally_mutex_unlock(&server->lock);
+    put(c, POLLIN, c->handshake_deadline);
+    return true;
+}
+
+/* ---- for handlers -------------------------------------------------------------------------- */
+
+ssl_server *ssl_connection_server(const ssl_connection *connection)
+{
+    return connection != NULL ? connection->server : NULL;
+}
+
+ssl_break *ssl_connection_break(const ssl_connection *connection)
+{
+    return connection != NULL ? connection->brk : NULL;
+}
+
+void ssl_connection_set_user(ssl_connection *connection, void *user, void (*destroy)(void *user))
+{
+    if (connection != NULL) {
+        drop_user(connection);
+        connection->user = user;
+        connection->destroy_user = destroy;
+    }
+}
+
+void *ssl_connection_user(const ssl_connection *connection)
+{
+    return connection != NULL ? connection->user : NULL;
+}

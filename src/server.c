@@ -1,0 +1,325 @@
+/* L7 service: a server as an object: options, start, places for clients, counters, free.
+ *
+ * What happens to a client is in connection.c, how it comes in in gate.c, how all of it ends in
+ * drain.c. Invariants, under the lock: `places` is at most options.connections_max; once a drain
+ * finds no place taken and no gate open, both stay so.
+ */
+#include "server.h"
+
+#include <errno.h>
+
+#include "error.h"
+#include "gate.h"
+#include "listener.h"
+#include "mem.h"
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+typedef struct bounded {
+    const char *name;
+    int64_t value;
+    int64_t most;
+    bool may_be_unlimited;
+} bounded;
+
+static ssl_status check_number(const bounded *number, ssl_error *err)
+{
+    bool fits = number->value >= 1 && number->value <= number->most;
+    if (fits || (number->may_be_unlimited && number->value == SALLY_UNLIMITED)) {
+        return SALLY_OK;
+    }
+    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                      "ssl_server_new: %s is %lld; it must be 1 to %lld%s", number->name,
+                      (long long)number->value, (long long)number->most,
+                      number->may_be_unlimited ? ", or SALLY_UNLIMITED" : "");
+}
+
+static ssl_status check_options(const ssl_server_options *o, ssl_error *err)
+{
+    const bounded numbers[] = {
+        {"workers", o->workers, SALLY_SERVER_WORKERS_MAX, false},
+        {"connections_max", o->connections_max, INT64_MAX, true},
+        {"handshake_timeout_ms", o->handshake_timeout_ms, INT64_MAX, true},
+        {"idle_timeout_ms", o->idle_timeout_ms, INT64_MAX, true},
+        {"read_timeout_ms", o->read_timeout_ms, INT64_MAX, true},
+        {"write_timeout_ms", o->write_timeout_ms, INT64_MAX, true},
+    };
+    if (o->handler == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_new: handler is NULL");
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (check_number(&numbers[i], err) != SALLY_OK) {
+            return SALLY_USAGE;
+        }
+    }
+    return SALLY_OK;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static ssl_status open_parts(ssl_server *server, ssl_error *err)
+{
+    int error = sally_wake_open(&server->empty);
+    if (error == 0) {
+        server->park = sally_park_open();
+        error = server->park != NULL ? 0 : errno;
+    }
+    if (error != 0) {
+        return sally_fail_errno(err, error, SALLY_PHASE_SERVE, "ssl_server_new");
+    }
+    server->bank = sally_wake_bank_new();
+    return server->bank != NULL ? SALLY_OK
+                                : sally_fail_memory(err, SALLY_PHASE_SERVE, "ssl_server_new");
+}
+
+static void free_parts(ssl_server *server)
+{
+    sally_node *node;
+    while ((node = sally_list_take_first(&server->gates)) != NULL) {
+        sally_gate_free(SALLY_CONTAINER(node, sally_gate, node));
+    }
+    for (int i = 0; i < server->listener_count; i++) {
+        ssl_free_listener(server->listeners[i]);
+    }
+    sally_park_close(server->park);
+    sally_wake_bank_release(server->bank);
+    sally_wake_close(&server->empty);
+    sally_mutex_fini(&server->lock);
+    sally_free(server);
+}
+
+ssl_status ssl_server_new(const ssl_server_options *options, ssl_server **server, ssl_error *err)
+{
+    if (server == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_new: server is NULL");
+    }
+    *server = NULL;
+    if (options == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_new: options is NULL");
+    }
+    ssl_status status = check_options(options, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    ssl_server *made = sally_alloc(sizeof *made);
+    if (made == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_SERVE, "ssl_server_new");
+    }
+    made->options = *options;
+    made->empty = SALLY_WAKE_CLOSED;
+    sally_list_init(&made->gates);
+    sally_list_init(&made->connections);
+    sally_mutex_init(&made->lock, SALLY_RANK_SERVER);
+    status = open_parts(made, err);
+    if (status != SALLY_OK) {
+        free_parts(made);
+        return status;
+    }
+    *server = made;
+    return SALLY_OK;
+}
+
+void ssl_server_free(ssl_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    (void)ssl_server_drain(server, 0, 0, NULL, NULL);
+    free_parts(server);
+}
+
+/* ---- listeners and start ------------------------------------------------------------------- */
+
+static ssl_status check_add(const ssl_server *server, const ssl_listener *listener, ssl_error *err)
+{
+    if (server == NULL || listener == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                          "ssl_server_add_listener: %s is NULL",
+                          server == NULL ? "server" : "listener");
+    }
+    if (sally_server_stage(server) != SALLY_STAGE_NEW) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                          "ssl_server_add_listener: the server has been started; add listeners "
+                          "before ssl_server_start");
+    }
+    if (server->listener_count == SALLY_SERVER_LISTENERS_MAX) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_SERVE,
+                          "ssl_server_add_listener: the server has %d listeners, the most it can",
+                          SALLY_SERVER_LISTENERS_MAX);
+    }
+    return SALLY_OK;
+}
+
+/* Frees the gates that were made after `before`. */
+static void free_gates_after(ssl_server *server, const sally_node *before)
+{
+    while (server->gates.prev != before) {
+        sally_gate_free(SALLY_CONTAINER(server->gates.prev, sally_gate, node));
+    }
+}
+
+/* One gate for each of its sockets, or none. */
+static ssl_status add_gates(ssl_server *server, ssl_listener *listener, ssl_error *err)
+{
+    int fds[SALLY_LISTENER_FDS_MAX];
+    int count = sally_listener_fds(listener, fds, SALLY_LISTENER_FDS_MAX);
+    ssl_context *context = sally_listener_context(listener);
+    const sally_node *before = server->gates.prev;
+    ssl_status status = SALLY_OK;
+    for (int i = 0; i < count && status == SALLY_OK; i++) {
+        status = sally_gate_new(server, context, fds[i], err);
+    }
+    if (status != SALLY_OK) {
+        free_gates_after(server, before);
+    }
+    return status;
+}
+
+/* The server is a user of the listener until its gates are closed (drain.c). */
+ssl_status ssl_server_add_listener(ssl_server *server, ssl_listener *listener, ssl_error *err)
+{
+    ssl_status status = check_add(server, listener, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    if (!sally_listener_enter(listener)) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                          "ssl_server_add_listener: the listener is closed");
+    }
+    status = add_gates(server, listener, err);
+    if (status == SALLY_OK) {
+        server->listeners[server->listener_count++] = listener;
+    } else {
+        sally_listener_leave(listener);
+    }
+    return status;
+}
+
+static ssl_status check_start(const ssl_server *server, ssl_error *err)
+{
+    if (server == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_start: server is NULL");
+    }
+    if (sally_server_stage(server) != SALLY_STAGE_NEW) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                          "ssl_server_start: the server has been started or drained before");
+    }
+    if (server->listener_count == 0) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                          "ssl_server_start: no listener; call ssl_server_add_listener first");
+    }
+    return SALLY_OK;
+}
+
+static ssl_status open_gates(ssl_server *server, ssl_error *err)
+{
+    for (sally_node *n = server->gates.next; n != &server->gates; n = n->next) {
+        int error = sally_gate_open(SALLY_CONTAINER(n, sally_gate, node));
+        if (error != 0) {
+            return sally_fail_errno(err, error, SALLY_PHASE_SERVE,
+                                    "ssl_server_start: cannot watch a listening socket");
+        }
+    }
+    return SALLY_OK;
+}
+
+/* Back to what it was before the start: no threads, no clients. */
+static void undo_start(ssl_server *server)
+{
+    for (sally_node *n = server->gates.next; n != &server->gates; n = n->next) {
+        sally_gate_withdraw(SALLY_CONTAINER(n, sally_gate, node));
+    }
+    sally_server_end_leftovers(server);
+    sally_store_seq(&server->stage, SALLY_STAGE_NEW);
+}
+
+ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
+{
+    ssl_status status = check_start(server, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_pool_setup setup = {.park = server->park,
+                              .bank = server->bank,
+                              .workers = server->options.workers,
+                              .stack_bytes = server->options.worker_stack_bytes};
+    sally_store_seq(&server->stage, SALLY_STAGE_SERVING);
+    status = open_gates(server, err);
+    if (status == SALLY_OK) {
+        status = sally_pool_start(&setup, &server->pool, err);
+    }
+    if (status != SALLY_OK) {
+        undo_start(server);
+    }
+    return status;
+}
+
+/* ---- places -------------------------------------------------------------------------------- */
+
+bool sally_server_is_full_locked(const ssl_server *server)
+{
+    int64_t most = server->options.connections_max;
+    return most != SALLY_UNLIMITED && server->places >= most;
+}
+
+bool sally_server_admit(ssl_server *server)
+{
+    sally_mutex_lock(&server->lock);
+    bool room = !sally_server_is_full_locked(server);
+    server->places += room;
+    sally_mutex_unlock(&server->lock);
+    return room;
+}
+
+void sally_server_tell_empty_locked(ssl_server *server)
+{
+    sally_mutex_assert_held(&server->lock);
+    bool draining = sally_server_stage(server) >= SALLY_STAGE_DRAINING;
+    if (draining && server->gates_open == 0 && server->places == 0) {
+        sally_wake_raise(&server->empty);
+    }
+}
+
+static void give_back(ssl_server *server, sally_gate_lack lack)
+{
+    sally_mutex_lock(&server->lock);
+    server->places--;
+    for (sally_node *n = server->gates.next; n != &server->gates; n = n->next) {
+        sally_gate_retry_locked(SALLY_CONTAINER(n, sally_gate, node), lack);
+    }
+    sally_server_tell_empty_locked(server);
+    sally_mutex_unlock(&server->lock);
+}
+
+void sally_server_withdraw_place(ssl_server *server)
+{
+    give_back(server, SALLY_LACKS_PLACE);
+}
+
+void sally_server_vacate(ssl_server *server)
+{
+    give_back(server, SALLY_LACKS_RESOURCE);
+}
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *counters, ssl_error *err)
+{
+    if (server == NULL || counters == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_count: %s is NULL",
+                          server == NULL ? "server" : "counters");
+    }
+    const sally_tally *tally = &server->tally;
+    *counters = (ssl_server_counters){
+        .accepted = sally_load_relaxed(&tally->accepted),
+        .handshakes_done = sally_load_relaxed(&tally->handshakes_done),
+        .handshakes_failed = sally_load_relaxed(&tally->handshakes_failed),
+        .handshakes_timed_out = sally_load_relaxed(&tally->handshakes_timed_out),
+        .handler_calls = sally_load_relaxed(&tally->handler_calls),
+        .idle_timed_out = sally_load_relaxed(&tally->idle_timed_out),
+        .accept_failures = sally_load_relaxed(&tally->accept_failures),
+        .open = sally_load_relaxed(&tally->open),
+        .busy = sally_load_relaxed(&tally->busy),
+    };
+    return SALLY_OK;
+}
