@@ -51,7 +51,7 @@ static bool move_to_larger(sally_buf *b, size_t n)
     if (data == NULL) {
         return false;
     }
-    if (b->length > 0) {
+    if (b->data != NULL) {
         memcpy(data, b->data + b->start, b->length);
     }
     sally_free(b->data);

@@ -65,11 +65,10 @@ static void start(ssl_error *err, ssl_status status, ssl_phase phase)
     err->phase = phase;
 }
 
-/* Formats into the first `room` bytes of the text; returns the length. */
-SALLY_PRINTF(3, 0)
-static size_t put_text(ssl_error *err, size_t room, const char *format, va_list args)
+/* Completes text that vsnprintf put into the first `room` bytes, returning `length`; gives the length
+ * of what stands there. */
+static size_t finish_text(ssl_error *err, size_t room, int length)
 {
-    int length = vsnprintf(err->text, room, format, args);
     if (length <= 0) {
         length = snprintf(err->text, room, "%s", ssl_status_name(err->status));
     }
@@ -86,7 +85,8 @@ ssl_status sally_fail(ssl_error *err, ssl_status status, ssl_phase phase, const 
         va_list args;
         va_start(args, format);
         start(err, status, phase);
-        put_text(err, sizeof err->text, format, args);
+        int length = vsnprintf(err->text, sizeof err->text, format, args);
+        finish_text(err, sizeof err->text, length);
         va_end(args);
     }
     return status;
@@ -128,7 +128,8 @@ ssl_status sally_fail_errno(ssl_error *err, int sys_errno, ssl_phase phase, cons
         start(err, status, phase);
         err->sys_errno = sys_errno;
         put_reason(reason, sys_errno);
-        size_t length = put_text(err, sizeof err->text - strlen(reason), format, args);
+        size_t room = sizeof err->text - strlen(reason);
+        size_t length = finish_text(err, room, vsnprintf(err->text, room, format, args));
         memcpy(err->text + length, reason, strlen(reason) + 1);
         va_end(args);
     }
