@@ -204,3 +204,22 @@ int sally_addr_port(const sally_addr *addr)
     default: return 0;
     }
 }
+
+void sally_addr_set_port(sally_addr *addr, int port)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)&addr->storage;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr->storage;
+    if (addr->storage.ss_family == AF_INET) {
+        in->sin_port = htons((uint16_t)port);
+    } else if (addr->storage.ss_family == AF_INET6) {
+        in6->sin6_port = htons((uint16_t)port);
+    }
+}
+
+const char *sally_addr_unix_path(const sally_addr *addr)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->storage;
+    bool has_file =
+        addr->length > PATH_OFFSET && un->sun_family == AF_UNIX && un->sun_path[0] != '\0';
+    return has_file ? un->sun_path : NULL;
+}

@@ -24,6 +24,10 @@ void sally_addr_text(const sally_addr *addr, char *text, size_t size);
 void sally_addr_text_port(const sally_addr *addr, char *text, size_t size);
 /* 0 for Unix sockets. */
 int sally_addr_port(const sally_addr *addr);
+/* Does nothing to Unix sockets. */
+void sally_addr_set_port(sally_addr *addr, int port);
+/* The path of a Unix socket with a file; NULL for any other address. Lives as long as `addr`. */
+const char *sally_addr_unix_path(const sally_addr *addr);
 /* Whether the text is a numeric IP address, so that no SNI is sent for it (RFC 6066). */
 bool sally_addr_is_ip(const char *text);
 

@@ -130,6 +130,27 @@ TEST(Addr, TextNeverOverrunsItsRoom)
     EXPECT_EQ(text[5], 'x');
 }
 
+TEST(Addr, APortCanBeSetInEitherFamily)
+{
+    for (const char *text : {"127.0.0.1", "2001:db8::1"}) {
+        sally_addr addr;
+        ASSERT_TRUE(sally_addr_parse(text, 1, &addr));
+        sally_addr_set_port(&addr, 65535);
+        EXPECT_EQ(sally_addr_port(&addr), 65535) << text;
+    }
+}
+
+TEST(Addr, OnlyAUnixSocketWithAFileHasAPath)
+{
+    sally_addr addr;
+    ASSERT_TRUE(sally_addr_parse("unix:/tmp/a", 0, &addr));
+    EXPECT_STREQ(sally_addr_unix_path(&addr), "/tmp/a");
+    ASSERT_TRUE(sally_addr_parse("unix:@a", 0, &addr));
+    EXPECT_EQ(sally_addr_unix_path(&addr), nullptr);
+    ASSERT_TRUE(sally_addr_parse("127.0.0.1", 1, &addr));
+    EXPECT_EQ(sally_addr_unix_path(&addr), nullptr);
+}
+
 TEST(Addr, OnlyNumbersAreIpAddresses)
 {
     for (const char *text : {"127.0.0.1", "::1", "fe80::1%eth9", "::ffff:1.2.3.4"}) {
