@@ -14,7 +14,9 @@ extern "C" {
 
 /**
  * Connects to `hostname` (a name, or a numeric IPv4 or IPv6 address), TCP port 1 to 65535, does the
- * TLS handshake, and gives the two ports in *ports. The addresses of a name are tried in turn.
+ * TLS handshake, and gives the two ports in *ports. The addresses of a name are tried in turn; when
+ * none can be reached, the error tells of the last that answered. "unix:/path" with port 0 is a Unix
+ * socket.
  * `context`: a client context, retained by the connection; NULL: ssl_secure_client_context. Server
  *   name indication is sent for names, not for addresses (RFC 6066 section 3).
  * Blocks: name lookup, TCP connect, handshake; without a bound of its own: use a token with a

@@ -5,6 +5,17 @@
  * done. All threads that are in ssl_accept drive the whole set and each takes whichever finishes
  * first, so one silent client stops nobody (L2). Nothing happens while no thread is in ssl_accept
  * or ssl_sync: the listener has no thread of its own.
+ *
+ * A loop that serves one client at a time:
+ *
+ *     for (;;) {
+ *         ssl_ports ports;
+ *         ssl_status status = ssl_accept_enable_break(listener, stop, &ports, &err);
+ *         if (status == SALLY_BREAK || status == SALLY_CLOSED) break;
+ *         if (status == SALLY_SYSTEM) ... out of descriptors: free some, or wait a moment
+ *         if (status != SALLY_OK) continue;  // that client's handshake failed; err tells
+ *         serve(ports);
+ *     }
  */
 #ifndef SALLYPORT_LISTENER_H
 #define SALLYPORT_LISTENER_H
@@ -39,9 +50,12 @@ typedef struct ssl_listen_options {
  * Listens on TCP `port`, 0 to 65535; 0 lets the kernel pick one, the same for every address
  * (ssl_listener_addresses tells). For a Unix socket `port` must be 0.
  * `context`: a server context with an identity, retained.
- * Ownership: returns the listener; free with ssl_free_listener.
- * Errors: USAGE, CONFIG (a client context, no identity), SYSTEM (in use, not permitted, unknown
- *   host), MEMORY. Keeps: L1.
+ * A host name with several addresses is listened on at each of them; an address given as such, "::"
+ * too, at just that one. The file of a Unix socket must not be there yet; it is removed at the end.
+ * Blocks: for the name lookup of options->host, if it is a name.
+ * Ownership: returns the listener; free with ssl_free_listener. Copies the options.
+ * Errors: USAGE (port or option out of range, a client context), CONFIG (no identity), SYSTEM (in
+ *   use, not permitted, unknown host), MEMORY. Keeps: L1.
  */
 SALLY_API ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
                                 ssl_listener **listener, ssl_error *err);
@@ -51,7 +65,8 @@ SALLY_API ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl
  * Blocks: without limit for a client. Threads: any number at once.
  * Errors: a handshake that failed is this call's error (PEER, PROTOCOL, VERIFY, TRUNCATED, TIMEOUT
  *   when it took longer than the listener's handshake timeout; the text names the peer's address),
- *   and the next call goes on. CLOSED (the listener was closed), SYSTEM (no file descriptors left:
+ *   and the next call goes on. A client that connects and leaves without a word, as a port scan does,
+ *   is such a failure too: TRUNCATED. CLOSED (the listener was closed), SYSTEM (no file descriptors left:
  *   the client stays in the backlog), MEMORY, USAGE. Keeps: L2.
  */
 SALLY_API ssl_status ssl_accept(ssl_listener *listener, ssl_ports *ports, ssl_error *err);
