@@ -28,7 +28,10 @@ set(sally_l3_crypto
     ossl.c
     bio.c
     load.c
+    load_chain.c
+    load_key.c
     context.c
+    context_set.c
     context_build.c
     context_verify.c
     verify.c
