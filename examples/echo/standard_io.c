@@ -15,6 +15,7 @@
 ssl_status fail_local(ssl_error *err, int cause, const char *what)
 {
     *err = (ssl_error){.status = SALLY_SYSTEM, .sys_errno = cause};
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): strerror is safe in the C libraries of Linux */
     snprintf(err->text, sizeof err->text, "%s: %s", what, strerror(cause));
     return SALLY_SYSTEM;
 }

@@ -38,6 +38,14 @@ void expect_line_comes_back(Process &client, const std::string &line)
     client.close_input();
 }
 
+// "-tls1_3" and "TLS1.3" as the end of a test's name.
+std::string version_name(const testing::TestParamInfo<const char *> &version)
+{
+    std::string name = version.param;
+    name.erase(0, name.find_first_not_of('-'));
+    return name.replace(name.size() - 2, 1, "_");
+}
+
 // ---- openssl -----------------------------------------------------------------------------------
 
 class OpenSsl : public testing::TestWithParam<const char *>
@@ -74,8 +82,7 @@ TEST_P(OpenSsl, OurClientToItsServer)
     client.wait(); // whether s_server answers our goodbye with one depends on its version
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, OpenSsl, testing::Values("-tls1_2", "-tls1_3"),
-                         [](const auto &info) { return std::string(info.param + 1); });
+INSTANTIATE_TEST_SUITE_P(Versions, OpenSsl, testing::Values("-tls1_2", "-tls1_3"), version_name);
 
 // ---- GnuTLS ------------------------------------------------------------------------------------
 
@@ -116,10 +123,7 @@ TEST_P(GnuTls, OurClientToItsServer)
     client.wait();
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GnuTls, testing::Values("TLS1.2", "TLS1.3"),
-                         [](const auto &info) {
-                             return std::string(info.param).replace(4, 1, "_");
-                         });
+INSTANTIATE_TEST_SUITE_P(Versions, GnuTls, testing::Values("TLS1.2", "TLS1.3"), version_name);
 
 // ---- curl --------------------------------------------------------------------------------------
 

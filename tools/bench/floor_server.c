@@ -23,7 +23,7 @@ static void die(const char *what)
 {
     fprintf(stderr, "floor_server: %s\n", what);
     ERR_print_errors_fp(stderr);
-    exit(EXIT_FAILURE);
+    _exit(EXIT_FAILURE);
 }
 
 static void echo(SSL *ssl)

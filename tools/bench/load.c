@@ -21,7 +21,7 @@ typedef struct load {
     SSL_CTX *context;
     int port;
     pid_t pid;
-    long count;
+    int count;
     int connections;
 } load;
 
@@ -29,7 +29,7 @@ typedef struct load {
 typedef struct talker {
     SSL *ssl;
     size_t size;
-    long count;
+    int count;
 } talker;
 
 static void *talk(void *arg)
@@ -39,7 +39,7 @@ static void *talk(void *arg)
     if (message == NULL) {
         die("out of memory");
     }
-    for (long i = 0; i < t->count; i++) {
+    for (int i = 0; i < t->count; i++) {
         write_all(t->ssl, message, t->size);
         read_all(t->ssl, message, t->size);
     }
@@ -81,7 +81,7 @@ static int64_t measure_messages(const load *l, size_t size)
 static int64_t measure_handshakes(const load *l)
 {
     int64_t before = process_cpu_ns(l->pid);
-    for (long i = 0; i < l->count; i++) {
+    for (int i = 0; i < l->count; i++) {
         char byte = 'x';
         SSL *ssl = client_connect(l->context, l->port);
         write_all(ssl, &byte, 1);
@@ -102,8 +102,8 @@ int main(int argc, char **argv)
     if (argc < 6 || argc > 7) {
         return usage();
     }
-    load l = {client_context(argv[4]), atoi(argv[2]), (pid_t)atol(argv[3]), atol(argv[5]),
-              argc == 7 ? atoi(argv[6]) : 1};
+    load l = {client_context(argv[4]), number(argv[2]), number(argv[3]), number(argv[5]),
+              argc == 7 ? number(argv[6]) : 1};
     if (l.port <= 0 || l.pid <= 0 || l.count <= 0 || l.connections <= 0 ||
         l.connections > CONNECTIONS_MAX) {
         return usage();
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
     } else {
         return usage();
     }
-    printf("%ld %lld\n", l.count * l.connections, (long long)cost);
+    printf("%ld %lld\n", (long)l.count * l.connections, (long long)cost);
     SSL_CTX_free(l.context);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* What the benchmark programs share. A benchmark that cannot measure ends, with the reason. */
 #include "measure.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -14,7 +15,7 @@ _Noreturn void die(const char *what)
 {
     fprintf(stderr, "benchmark: %s\n", what);
     ERR_print_errors_fp(stderr);
-    exit(EXIT_FAILURE);
+    _exit(EXIT_FAILURE);
 }
 
 static int64_t read_clock(clockid_t clock)
@@ -24,6 +25,13 @@ static int64_t read_clock(clockid_t clock)
         die("no such clock; is the server gone?");
     }
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+int number(const char *text)
+{
+    char *end = NULL;
+    long value = strtol(text, &end, 10);
+    return end != text && *end == '\0' && value > 0 && value <= INT_MAX ? (int)value : 0;
 }
 
 int64_t now_ns(void)

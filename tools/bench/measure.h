@@ -9,6 +9,9 @@
 
 _Noreturn void die(const char *what);
 
+/* A positive number of an argument; 0 for anything else. */
+int number(const char *text);
+
 int64_t now_ns(void);
 /* Processor time of another process so far, threads that have ended included. */
 int64_t process_cpu_ns(pid_t pid);

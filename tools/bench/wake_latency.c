@@ -134,7 +134,7 @@ static void connect_ours(waiter *w, int port, const char *ca, ssl_ports *ports)
 
 int main(int argc, char **argv)
 {
-    int rounds = argc == 4 ? atoi(argv[3]) : 0;
+    int rounds = argc == 4 ? number(argv[3]) : 0;
     if (rounds <= 0) {
         fprintf(stderr, "usage: wake_latency PORT CA ROUNDS\n");
         return 2;
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
                    .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                    .silent_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     ssl_ports ports;
-    connect_ours(&ours, atoi(argv[1]), argv[2], &ports);
+    connect_ours(&ours, number(argv[1]), argv[2], &ports);
     int64_t *ours_ns = calloc((size_t)rounds, sizeof *ours_ns);
     int64_t *bare_ns = calloc((size_t)rounds, sizeof *bare_ns);
     if (ours_ns == NULL || bare_ns == NULL || bare.wake_fd < 0 || bare.silent_fd < 0) {
