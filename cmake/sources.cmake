@@ -33,7 +33,9 @@ set(sally_l3_crypto
     context.c
     context_set.c
     context_build.c
+    context_identity.c
     context_verify.c
+    context_default.c
     verify.c
     registry.c)
 

@@ -1,0 +1,231 @@
+/* L3 crypto: contexts as objects: made, shared, edited, sealed and used.
+ *
+ * The record is guarded by its mutex until `sealed` is stored (release); after that nobody writes it,
+ * and readers who have loaded `sealed` (acquire) need no lock. A setter drops the built SSL_CTX;
+ * connections that have a reference keep theirs.
+ */
+#include "context_record.h"
+#include "error.h"
+#include "mem.h"
+#include "ossl.h"
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+ssl_context *sally_context_new(bool client, ssl_protocol protocol)
+{
+    ssl_context *context = sally_alloc(sizeof *context);
+    if (context != NULL) {
+        sally_mutex_init(&context->lock, SALLY_RANK_CONTEXT);
+        sally_store_rel(&context->refs, 1);
+        context->client = client;
+        context->protocol = protocol;
+        context->shutdown_on_close = true;
+    }
+    return context;
+}
+
+static ssl_status make(bool client, ssl_protocol protocol, const char *call, ssl_context **context,
+                       ssl_error *err)
+{
+    if (context == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: context is NULL", call);
+    }
+    *context = NULL;
+    ssl_status status = sally_protocol_check(protocol, call, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    *context = sally_context_new(client, protocol);
+    return *context != NULL ? SALLY_OK : sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+}
+
+ssl_status ssl_make_client_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
+{
+    if (protocol == SALLY_PROTOCOL_SECURE) {
+        return ssl_secure_client_context(context, err);
+    }
+    sally_ossl_begin();
+    ssl_status status = make(true, protocol, "ssl_make_client_context", context, err);
+    sally_ossl_end();
+    return status;
+}
+
+ssl_status ssl_make_server_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
+{
+    sally_ossl_begin();
+    ssl_status status = make(false, protocol, "ssl_make_server_context", context, err);
+    sally_ossl_end();
+    return status;
+}
+
+ssl_context *ssl_context_retain(ssl_context *context)
+{
+    if (context != NULL) {
+        (void)sally_add_relaxed(&context->refs, 1);
+    }
+    return context;
+}
+
+void ssl_context_release(ssl_context *context)
+{
+    if (context == NULL || !sally_drop_ref(&context->refs)) {
+        return;
+    }
+    sally_ossl_begin();
+    SSL_CTX_free(context->built);
+    sally_identity_fini(&context->identity);
+    sally_trust_fini(&context->trust);
+    sally_free(context->ciphers);
+    sally_free(context->ciphersuites);
+    sally_mutex_fini(&context->lock);
+    sally_free(context);
+    sally_ossl_end();
+}
+
+bool ssl_context_is_client(const ssl_context *context)
+{
+    return context != NULL && context->client;
+}
+
+bool ssl_context_is_server(const ssl_context *context)
+{
+    return context != NULL && !context->client;
+}
+
+bool ssl_context_is_sealed(const ssl_context *context)
+{
+    return context != NULL && sally_load_acq(&context->sealed) != 0;
+}
+
+/* ---- editing ------------------------------------------------------------------------------- */
+
+ssl_status sally_context_check_open(const ssl_context *context, const char *call, ssl_error *err)
+{
+    if (context == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: the context is NULL", call);
+    }
+    if (ssl_context_is_sealed(context)) {
+        return sally_fail(err, SALLY_SEALED, SALLY_PHASE_CONFIG,
+                          "%s: the context is sealed; make a new one", call);
+    }
+    return SALLY_OK;
+}
+
+ssl_status sally_context_edit(ssl_context *context, const char *call, ssl_error *err)
+{
+    ssl_status status = sally_context_check_open(context, call, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_mutex_lock(&context->lock);
+    status = sally_context_check_open(context, call, err); /* sealed in between */
+    if (status != SALLY_OK) {
+        sally_mutex_unlock(&context->lock);
+    }
+    return status;
+}
+
+void sally_context_edited(ssl_context *context)
+{
+    SSL_CTX *outdated = context->built;
+    context->built = NULL;
+    sally_mutex_unlock(&context->lock);
+    SSL_CTX_free(outdated);
+}
+
+/* ---- sealing and use ----------------------------------------------------------------------- */
+
+static ssl_status build_locked(ssl_context *context, const char *call, ssl_error *err)
+{
+    sally_mutex_assert_held(&context->lock);
+    return context->built != NULL ? SALLY_OK
+                                  : sally_context_build(context, call, &context->built, err);
+}
+
+static ssl_status seal(ssl_context *context, ssl_error *err)
+{
+    sally_mutex_lock(&context->lock);
+    ssl_status status = build_locked(context, "ssl_seal_context", err);
+    if (status == SALLY_OK) {
+        sally_store_rel(&context->sealed, 1);
+    }
+    sally_mutex_unlock(&context->lock);
+    return status;
+}
+
+ssl_status ssl_seal_context(ssl_context *context, ssl_error *err)
+{
+    if (context == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
+                          "ssl_seal_context: the context is NULL");
+    }
+    sally_ossl_begin();
+    ssl_status status = ssl_context_is_sealed(context) ? SALLY_OK : seal(context, err);
+    sally_ossl_end();
+    return status;
+}
+
+static void copy_policy(const ssl_context *context, sally_policy *policy)
+{
+    *policy = (sally_policy){.ctx = context->built,
+                             .client = context->client,
+                             .verify = context->verify,
+                             .verify_hostname = context->verify_hostname,
+                             .shutdown_on_close = context->shutdown_on_close};
+    SSL_CTX_up_ref(policy->ctx);
+}
+
+static ssl_status take_open_policy(ssl_context *context, const char *call, sally_policy *policy,
+                                   ssl_error *err)
+{
+    sally_mutex_lock(&context->lock);
+    ssl_status status = build_locked(context, call, err);
+    if (status == SALLY_OK) {
+        copy_policy(context, policy);
+    }
+    sally_mutex_unlock(&context->lock);
+    return status;
+}
+
+static ssl_status take_policy(ssl_context *context, bool client, const char *call,
+                              sally_policy *policy, ssl_error *err)
+{
+    if (context == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
+                          "%s: there is no context; make one with ssl_make_server_context", call);
+    }
+    if (context->client != client) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
+                          "%s: this is a %s context; make one with ssl_make_%s_context", call,
+                          client ? "server" : "client", client ? "client" : "server");
+    }
+    if (ssl_context_is_sealed(context)) {
+        copy_policy(context, policy);
+        return SALLY_OK;
+    }
+    sally_ossl_begin();
+    ssl_status status = take_open_policy(context, call, policy, err);
+    sally_ossl_end();
+    return status;
+}
+
+ssl_status sally_context_policy(ssl_context *context, bool client, const char *call,
+                                sally_policy *policy, ssl_error *err)
+{
+    *policy = (sally_policy){.ctx = NULL};
+    if (context != NULL || !client) {
+        return take_policy(context, client, call, policy, err);
+    }
+    ssl_status status = ssl_secure_client_context(&context, err);
+    if (status == SALLY_OK) {
+        status = take_policy(context, client, call, policy, err);
+        ssl_context_release(context);
+    }
+    return status;
+}
+
+void sally_policy_fini(sally_policy *policy)
+{
+    SSL_CTX_free(policy->ctx);
+    policy->ctx = NULL;
+}

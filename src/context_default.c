@@ -1,0 +1,207 @@
+/* L3 crypto: the process's default verify sources, and the secure client context made from them (C1).
+ *
+ * Locks: defaults.lock guards both. It is held while the secure context is made, so that threads that
+ * come together make one; it ranks below the locks of contexts. Old lists and contexts are given up
+ * after it is released.
+ *
+ * Invariant: defaults.secure was made from defaults.sources. A change of the sources drops it; those
+ * who hold it keep it.
+ */
+#include "context_record.h"
+
+#include "mem.h"
+#include "ossl.h"
+
+/* Immutable once made. */
+typedef struct source_list {
+    size_t count;
+    ssl_verify_source sources[SALLY_VERIFY_SOURCES_MAX]; /* paths are ours */
+} source_list;
+
+static struct {
+    sally_mutex lock;
+    source_list *list;   /* lock; NULL: one SALLY_VERIFY_DEFAULT */
+    ssl_context *secure; /* lock; NULL: not made since the list changed */
+} defaults = {.lock = SALLY_MUTEX_INIT(SALLY_RANK_DEFAULTS)};
+
+/* ---- the list ------------------------------------------------------------------------------ */
+
+static void free_list(source_list *list)
+{
+    if (list == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        sally_free((char *)list->sources[i].path);
+    }
+    sally_free(list);
+}
+
+static bool append_source(source_list *list, const ssl_verify_source *source)
+{
+    bool has_path = source->kind != SALLY_VERIFY_DEFAULT;
+    char *path = has_path ? sally_copy_text(source->path) : NULL;
+    if (has_path && path == NULL) {
+        return false;
+    }
+    list->sources[list->count++] = (ssl_verify_source){source->kind, path};
+    return true;
+}
+
+/* NULL when out of memory. */
+static source_list *copy_list(const ssl_verify_source *sources, size_t count)
+{
+    source_list *list = sally_alloc(sizeof *list);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        if (!append_source(list, &sources[i])) {
+            free_list(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+/* A copy of what is set, for use without the lock, which the caller holds. */
+static source_list *copy_current(void)
+{
+    static const ssl_verify_source system = {SALLY_VERIFY_DEFAULT, NULL};
+    sally_mutex_assert_held(&defaults.lock);
+    return defaults.list != NULL ? copy_list(defaults.list->sources, defaults.list->count)
+                                 : copy_list(&system, 1);
+}
+
+static ssl_status check_list(const ssl_verify_source *sources, size_t count, const char *call,
+                             ssl_error *err)
+{
+    if (count > SALLY_VERIFY_SOURCES_MAX) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_CONFIG, "%s: %zu sources, and at most %d",
+                          call, count, SALLY_VERIFY_SOURCES_MAX);
+    }
+    if (count > 0 && sources == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: sources is NULL", call);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ssl_status status = sally_source_check(&sources[i], call, err);
+        if (status != SALLY_OK) {
+            return status;
+        }
+    }
+    return SALLY_OK;
+}
+
+static ssl_status set_list(const ssl_verify_source *sources, size_t count, ssl_error *err)
+{
+    static const char call[] = "ssl_default_verify_sources_set";
+    ssl_status status = check_list(sources, count, call, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    source_list *list = copy_list(sources, count);
+    if (list == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    }
+    sally_mutex_lock(&defaults.lock);
+    source_list *old_list = defaults.list;
+    ssl_context *old_secure = defaults.secure;
+    defaults.list = list;
+    defaults.secure = NULL;
+    sally_mutex_unlock(&defaults.lock);
+    free_list(old_list);
+    ssl_context_release(old_secure);
+    return SALLY_OK;
+}
+
+ssl_status ssl_default_verify_sources_set(const ssl_verify_source *sources, size_t count,
+                                          ssl_error *err)
+{
+    sally_ossl_begin();
+    ssl_status status = set_list(sources, count, err);
+    sally_ossl_end();
+    return status;
+}
+
+/* ---- using it ------------------------------------------------------------------------------ */
+
+static ssl_status add_list(ssl_context *context, const source_list *list, const char *call,
+                           ssl_error *err)
+{
+    if (list == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        ssl_status status = sally_context_add_source(context, &list->sources[i], true, call, err);
+        if (status != SALLY_OK) {
+            return status;
+        }
+    }
+    return SALLY_OK;
+}
+
+static ssl_status load_defaults(ssl_context *context, ssl_error *err)
+{
+    static const char call[] = "ssl_load_default_verify_sources";
+    ssl_status status = sally_context_check_open(context, call, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_mutex_lock(&defaults.lock);
+    source_list *list = copy_current();
+    sally_mutex_unlock(&defaults.lock);
+    status = add_list(context, list, call, err);
+    free_list(list);
+    return status;
+}
+
+ssl_status ssl_load_default_verify_sources(ssl_context *context, ssl_error *err)
+{
+    sally_ossl_begin();
+    ssl_status status = load_defaults(context, err);
+    sally_ossl_end();
+    return status;
+}
+
+/* ---- the secure client context ------------------------------------------------------------- */
+
+static ssl_status configure_secure(ssl_context *context, const char *call, ssl_error *err)
+{
+    source_list *list = copy_current();
+    ssl_status status = add_list(context, list, call, err);
+    free_list(list);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    context->verify = true;
+    context->verify_hostname = true;
+    return ssl_seal_context(context, err);
+}
+
+/* Lock held. */
+static ssl_status make_secure(const char *call, ssl_error *err)
+{
+    ssl_context *fresh = sally_context_new(true, SALLY_PROTOCOL_AUTO);
+    if (fresh == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    }
+    ssl_status status = configure_secure(fresh, call, err);
+    if (status != SALLY_OK) {
+        ssl_context_release(fresh);
+        return status;
+    }
+    defaults.secure = fresh;
+    return SALLY_OK;
+}
+
+ssl_status ssl_secure_client_context(ssl_context **context, ssl_error *err)
+{
+    static const char call[] = "ssl_secure_client_context";
+    if (context == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: context is NULL", call);
+    }
+    sally_ossl_begin();
+    sally_mutex_lock(&defaults.lock);
+    ssl_status status = defaults.secure != NULL ? SALLY_OK : make_secure(call, err);
+    *context = ssl_context_retain(defaults.secure);
+    sally_mutex_unlock(&defaults.lock);
+    sally_ossl_end();
+    return status;
+}

@@ -1,0 +1,79 @@
+/* L3 crypto: the inside of an ssl_context, for the context_*.c files alone.
+ *
+ * A setter is: look whether the context is sealed, prepare the new value with no lock held (files are
+ * read and passphrases asked for there), then sally_context_edit, swap the value in, and
+ * sally_context_edited. Nothing between edit and edited can fail, so a failed setter changes nothing.
+ */
+#ifndef SALLY_CONTEXT_RECORD_H
+#define SALLY_CONTEXT_RECORD_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "atomic.h"
+#include "context.h"
+#include "sync.h"
+
+/* Who we are. All NULL: nobody. A key may come before its chain, and the reverse. */
+typedef struct sally_identity {
+    X509 *leaf;
+    STACK_OF(X509) * issuers; /* the rest of the chain, in order; may be empty */
+    EVP_PKEY *key;
+} sally_identity;
+
+/* Whom we trust. An X509_STORE cannot be changed once connections use it, so the parts are kept, and
+ * each build puts them into a store of its own. */
+typedef struct sally_trust {
+    STACK_OF(X509) * roots; /* NULL: none */
+    char **directories;
+    size_t directory_count;
+    bool defaults; /* SALLY_VERIFY_DEFAULT is among the sources */
+} sally_trust;
+
+struct ssl_context {
+    sally_atomic_u64 refs;
+    sally_atomic_u64 sealed; /* 0 or 1; the store of 1 publishes everything below */
+    bool client;             /* constant */
+    ssl_protocol protocol;   /* constant */
+    sally_mutex lock;
+
+    /* lock, until sealed; constant then and read without it */
+    sally_identity identity;
+    sally_trust trust;
+    char *ciphers;      /* NULL: the default list */
+    char *ciphersuites; /* NULL: OpenSSL's */
+    bool verify;
+    bool verify_hostname;
+    bool shutdown_on_close;
+    bool renegotiation;
+    SSL_CTX *built; /* NULL: not built since the last change */
+};
+
+/* USAGE for NULL, SEALED for a sealed one: each setter's first look, before it touches a file. */
+ssl_status sally_context_check_open(const ssl_context *context, const char *call, ssl_error *err);
+/* The same, and takes the lock when OK. */
+ssl_status sally_context_edit(ssl_context *context, const char *call, ssl_error *err);
+/* Drops what was built from the old record and gives the lock back. */
+void sally_context_edited(ssl_context *context);
+
+/* Whether this OpenSSL can speak the protocol: UNSUPPORTED, or USAGE for a number that names none. */
+ssl_status sally_protocol_check(ssl_protocol protocol, const char *call, ssl_error *err);
+/* An SSL_CTX with protocols and security level only: to try a value out on. NULL on failure, with
+ * OpenSSL's queue saying why. */
+SSL_CTX *sally_context_scratch(const ssl_context *context);
+/* The whole SSL_CTX, from a record that nobody changes meanwhile. Errors: CONFIG, MEMORY. */
+ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,
+                               ssl_error *err);
+
+/* An unsealed context, refs 1; the protocol has been checked. NULL when out of memory. */
+ssl_context *sally_context_new(bool client, ssl_protocol protocol);
+/* USAGE for a source that names nothing. */
+ssl_status sally_source_check(const ssl_verify_source *source, const char *call, ssl_error *err);
+/* Adds one source. Errors as for ssl_load_verify_source. */
+ssl_status sally_context_add_source(ssl_context *context, const ssl_verify_source *source,
+                                    bool try_only, const char *call, ssl_error *err);
+
+void sally_identity_fini(sally_identity *identity);
+void sally_trust_fini(sally_trust *trust);
+
+#endif
