@@ -162,7 +162,7 @@ static void free_gates_after(ssl_server *server, const sally_node *before)
 static ssl_status add_gates(ssl_server *server, ssl_listener *listener, ssl_error *err)
 {
     int fds[SALLY_LISTENER_FDS_MAX];
-    int count = sally_listener_fds(listener, fds, SALLY_LISTENER_FDS_MAX);
+    int count = sally_listener_fds(listener, fds);
     ssl_context *context = sally_listener_context(listener);
     const sally_node *before = server->gates.prev;
     ssl_status status = SALLY_OK;

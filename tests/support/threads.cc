@@ -35,6 +35,16 @@ long sleeping_call(pid_t tid)
     return file >> number ? number : -1;
 }
 
+// "TID (NAME) STATE ...": S is an interruptible sleep.
+bool is_off_cpu(pid_t tid)
+{
+    std::ifstream file("/proc/self/task/" + std::to_string(tid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    size_t end = line.rfind(") ");
+    return end != std::string::npos && line.compare(end + 2, 1, "S") == 0;
+}
+
 bool is_waiting_call(long number)
 {
     switch (number) {
@@ -135,6 +145,11 @@ bool wait_until_asleep(pid_t tid, int seconds)
 bool wait_until_asleep(const Thread &thread, int seconds)
 {
     return wait_until_asleep(thread.tid(), seconds);
+}
+
+bool wait_until_off_cpu(const Thread &thread, int seconds)
+{
+    return eventually([tid = thread.tid()] { return is_off_cpu(tid); }, seconds);
 }
 
 } // namespace sallytest

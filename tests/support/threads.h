@@ -83,6 +83,8 @@ bool eventually(const std::function<bool()> &is_true, int seconds = 5);
 // Until the thread sleeps in poll(2) or the like: it is blocked in the call under test.
 bool wait_until_asleep(pid_t tid, int seconds = 10);
 bool wait_until_asleep(const Thread &thread, int seconds = 10);
+// The same for any kind of sleep: a condition, a mutex, a join.
+bool wait_until_off_cpu(const Thread &thread, int seconds = 10);
 
 pid_t current_tid();
 
