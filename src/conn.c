@@ -285,8 +285,7 @@ static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want 
 static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope *scope,
                               ssl_error *err)
 {
-    bool ready = op->poll_first && conn->seen_readable;
-    conn->seen_readable = conn->seen_readable && !ready;
+    bool ready = false;
     for (;;) {
         if (is_shut_locked(conn, op->side)) {
             return fail_shut(op, err);

@@ -50,9 +50,8 @@ struct sally_conn {
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */
-    sally_buf plain;    /* lock; plaintext read ahead of the reader by a peek or a line */
-    bool seen_readable; /* lock; an event has shown input: the next read need not poll for it */
-    bool end_reported;  /* lock; a reader has been told EOF, TRUNCATED or a failure */
+    sally_buf plain;   /* lock; plaintext read ahead of the reader by a peek or a line */
+    bool end_reported; /* lock; a reader has been told EOF, TRUNCATED or a failure */
     ssl_port in;
     ssl_port out;
     ssl_break *owner;  /* set before the ports are handed out, constant then; retained (B9) */
@@ -86,14 +85,11 @@ int sally_conn_fd(sally_conn *conn);
 /* Whether there is anything left to serve: the input door is open and its end has not been reported
  * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. */
 bool sally_conn_is_open(sally_conn *conn);
-/* Whether a handler would find something now: bytes, an end, or a closed door. If not, *want says
- * what to park for, and the record buffers are given back. Never blocks (W3). */
-bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want);
-/* The same after one look into the socket: half a record, or a message that is not data, must not
- * cost a worker (W2). */
+/* Whether a handler would find something now: plaintext, an end, or a closed door; half a record, or a
+ * message that is not data, must not cost a worker (W2). Looks into the socket, too, so that what has
+ * just come is not parked (W3). If there is nothing, *want says what to park for, and the record
+ * buffers are given back. Never blocks. */
 bool sally_conn_look(sally_conn *conn, sally_want *want);
-/* An event of the server's set has shown that the socket is readable. */
-void sally_conn_note_readable(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);
 void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);

@@ -53,62 +53,28 @@ bool sally_conn_is_open(sally_conn *conn)
     return open;
 }
 
-/* Moves what OpenSSL has of a record into `plain`, to tell plaintext from half a record. No memory
- * counts as serviceable: the handler's read will report it. */
-static bool look_inside_locked(sally_conn *conn, sally_want *want)
+/* A closed door, an end or a failure is something to find too: the handler's read reports it. */
+static bool look_locked(sally_conn *conn, sally_want *want)
 {
-    void *room = sally_buf_reserve(&conn->plain, SALLY_RECORD_MAX);
-    if (room == NULL) {
+    if (conn->engine == NULL || conn->plain.length != 0) {
         return true;
     }
     sally_step step;
-    size_t got = 0;
     do {
-        step = sally_engine_read(conn->engine, room, SALLY_RECORD_MAX, &got, want);
+        step = sally_engine_look(conn->engine, want);
     } while (step == SALLY_STEP_AGAIN);
-    sally_buf_commit(&conn->plain, got);
-    if (got == 0) {
-        sally_buf_fini(&conn->plain); /* parked connections hold no memory for nothing */
-    }
     return step != SALLY_STEP_WANT;
-}
-
-static bool is_serviceable_locked(sally_conn *conn, sally_want *want)
-{
-    if (conn->engine == NULL || conn->plain.length != 0 || sally_engine_has_ended(conn->engine)) {
-        return true;
-    }
-    *want = (sally_want){.receive = true, .send = sally_engine_unsent(conn->engine) != 0};
-    return sally_engine_has_buffered(conn->engine) && look_inside_locked(conn, want);
-}
-
-static bool rest_unless_serviceable(sally_conn *conn, bool serviceable)
-{
-    if (!serviceable) {
-        sally_engine_release_buffers(conn->engine);
-    }
-    sally_conn_unlock(conn);
-    return serviceable;
-}
-
-bool sally_conn_is_serviceable(sally_conn *conn, sally_want *want)
-{
-    sally_conn_lock(conn);
-    return rest_unless_serviceable(conn, is_serviceable_locked(conn, want));
 }
 
 bool sally_conn_look(sally_conn *conn, sally_want *want)
 {
     sally_conn_lock(conn);
-    return rest_unless_serviceable(conn, is_serviceable_locked(conn, want) ||
-                                             look_inside_locked(conn, want));
-}
-
-void sally_conn_note_readable(sally_conn *conn)
-{
-    sally_conn_lock(conn);
-    conn->seen_readable = true;
+    bool found = look_locked(conn, want);
+    if (!found) {
+        sally_engine_release_buffers(conn->engine);
+    }
     sally_conn_unlock(conn);
+    return found;
 }
 
 void sally_conn_hang_up(sally_conn *conn)

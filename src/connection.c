@@ -189,7 +189,9 @@ static void serve(ssl_connection *c, const sally_worker *worker)
         alive = call_handler(c, worker) == SALLY_KEEP && sally_conn_is_open(c->conn);
         c->active_ns = sally_now_ns();
         sally_want want;
-        if (alive && !sally_conn_is_serviceable(c->conn, &want)) {
+        /* One look into the socket before parking: a peer that answers at once is served again here,
+         * which spares two system calls and a change of threads (30 % of a 64-byte echo). */
+        if (alive && !sally_conn_look(c->conn, &want)) {
             wait_for_peer(c, want, idle_deadline(c));
             return;
         }

@@ -144,7 +144,10 @@ sally_step sally_engine_handshake(sally_engine *e, sally_want *wanted)
     return SALLY_STEP_DONE;
 }
 
-sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *wanted)
+typedef int (*take_plaintext)(SSL *ssl, void *buf, size_t n, size_t *got);
+
+static sally_step take(sally_engine *e, take_plaintext how, void *buf, size_t n, size_t *got,
+                       sally_want *wanted)
 {
     *got = 0;
     if (e->ended.status != SALLY_OK) {
@@ -158,12 +161,24 @@ sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, 
         sally_ossl_end();
         return want(e, wanted, false);
     }
-    int result = SSL_read_ex(e->ssl, buf, n, got);
+    int result = how(e->ssl, buf, n, got);
     if (result != 1) {
         return refused(e, result, wanted);
     }
     sally_ossl_end();
     return SALLY_STEP_DONE;
+}
+
+sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *wanted)
+{
+    return take(e, SSL_read_ex, buf, n, got, wanted);
+}
+
+sally_step sally_engine_look(sally_engine *e, sally_want *wanted)
+{
+    char byte;
+    size_t got;
+    return take(e, SSL_peek_ex, &byte, 1, &got, wanted);
 }
 
 sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t *done,

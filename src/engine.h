@@ -50,6 +50,8 @@ void sally_engine_free(sally_engine *e);
 
 sally_step sally_engine_handshake(sally_engine *e, sally_want *want);
 sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *want);
+/* DONE when the next read would bring plaintext. It stays where it is: nothing is copied. */
+sally_step sally_engine_look(sally_engine *e, sally_want *want);
 /* Accepts at most one record's worth; DONE with *done > 0. Begins only when nothing is unsent; what
  * it leaves unsent is for a flush. */
 sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t *done,
