@@ -41,11 +41,6 @@ if(SALLYPORT_COVERAGE)
     target_link_options(sallyport_flags INTERFACE --coverage)
 endif()
 
-# While sources are missing, programs link all the same: what they do not call, they do not miss.
-if(sally_missing)
-    target_link_options(sallyport_flags INTERFACE "LINKER:--unresolved-symbols=ignore-all" "LINKER:-z,lazy" -no-pie)
-endif()
-
 find_program(SALLYPORT_GCOVR gcovr)
 if(SALLYPORT_COVERAGE AND SALLYPORT_GCOVR)
     add_custom_target(coverage-report

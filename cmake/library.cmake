@@ -38,7 +38,7 @@ if(BUILD_SHARED_LIBS AND NOT APPLE)
     target_link_options(sallyport PRIVATE
         "LINKER:--version-script=${sally_map}" "LINKER:--exclude-libs,ALL")
     set_target_properties(sallyport PROPERTIES LINK_DEPENDS ${sally_map})
-    if(NOT SALLYPORT_SANITIZE AND NOT sally_missing)
+    if(NOT SALLYPORT_SANITIZE)
         target_link_options(sallyport PRIVATE "LINKER:-z,defs")
     endif()
 endif()
