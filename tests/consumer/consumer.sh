@@ -2,6 +2,8 @@
 # Installs the package into a prefix of its own and builds the echo example against that alone.
 #
 #   consumer.sh ROOT shared|static
+#
+# CERTS names the directory of the test certificates.
 set -eu
 
 root=$1 kind=$2
@@ -19,45 +21,54 @@ command -v pkg-config >/dev/null 2>&1 || {
 }
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+server=
+clean_up() {
+    [ -z "$server" ] || kill -KILL "$server" 2>/dev/null || :
+    rm -rf "$work"
+}
+trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 prefix=$work/prefix
+
+fail() {
+    cat "$work/log"
+    echo "$kind: $1"
+    exit 1
+}
 
 step() { # WHAT COMMAND...
     echo "-- $kind: $1"
     shift
-    "$@" >"$work/log" 2>&1 || {
-        cat "$work/log"
-        exit 1
-    }
+    "$@" >"$work/log" 2>&1 || fail "failed: $*"
 }
 
-# What it must be able to do: say how it is used, and refuse what it does not know.
+# What strangers built works: a line goes there and back, and wrong usage is refused.
 try_programs() { # DIRECTORY
     for program in echo_server echo_client; do
-        "$1/$program" --help >"$work/log" 2>&1 || {
-            echo "$1/$program --help failed with status $?:"
-            cat "$work/log"
-            exit 1
-        }
-        grep -q "$program" "$work/log" || {
-            echo "$program --help does not say how it is used"
-            exit 1
-        }
+        case $kind in
+        shared) ldd "$1/$program" | grep -q libsallyport || fail "$program does not use the shared library" ;;
+        static) ! ldd "$1/$program" | grep -q libsallyport || fail "$program uses a shared library" ;;
+        esac
         status=0
         "$1/$program" --no-such-option >"$work/log" 2>&1 || status=$?
-        [ "$status" -eq 2 ] || {
-            echo "$program --no-such-option: status $status, not 2"
-            exit 1
-        }
-        case $kind in
-        shared) ldd "$1/$program" | grep -q libsallyport || {
-            echo "$program does not use the shared library"
-            exit 1
-        } ;;
-        static) ! ldd "$1/$program" | grep libsallyport || exit 1 ;;
-        esac
+        [ "$status" -eq 2 ] || fail "$program --no-such-option: status $status, not 2"
+        grep -q "usage: .*$program" "$work/log" || fail "$program does not say how it is used"
     done
+
+    "$1/echo_server" --port 0 >"$work/address" 2>"$work/log" &
+    server=$!
+    tries=1000
+    until grep -q '^listening on ' "$work/address"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || fail "echo_server does not listen"
+        sleep 0.01
+    done
+    port=$(sed 's/.*://' "$work/address")
+    said=$(echo 'from strangers' | "$1/echo_client" --ca "$CERTS/ca.pem" localhost "$port")
+    [ "$said" = 'from strangers' ] || fail "echo_client got: $said"
+    kill -TERM "$server"
+    wait "$server" || fail "echo_server ended with status $?"
+    server=
 }
 
 step 'configure the package' cmake -S "$root" -B "$work/build" \
@@ -69,22 +80,24 @@ step 'install it' cmake --install "$work/build"
 # Nothing but the package may be found: the tree it came from is out of sight.
 rm -rf "$work/build"
 if grep -rlF "$root" "$prefix" --include='*.cmake' --include='*.pc' --include='*.h'; then
-    echo "these installed files name the tree they were built from"
-    exit 1
+    fail "these installed files name the tree they were built from"
 fi
 
 step 'configure a user, find_package' cmake -S "$root/tests/consumer/project" -B "$work/found" \
-    -D CMAKE_PREFIX_PATH="$prefix" -D ECHO="$root/examples/echo"
+    -D CMAKE_PREFIX_PATH="$prefix" -D ECHO="$root/examples/echo" -D CERTS="$CERTS"
 step 'build it' cmake --build "$work/found"
 try_programs "$work/found"
 
 PKG_CONFIG_PATH=$(find "$prefix" -type d -name pkgconfig)
 export PKG_CONFIG_PATH
 mkdir "$work/piped"
+common=$(find "$root/examples/echo" -name '*.c' ! -name 'echo_*.c')
 for program in echo_server echo_client; do
-    # shellcheck disable=SC2046 # options
+    # shellcheck disable=SC2046,SC2086 # lists of words
     step "build $program, pkg-config" "${CC:-cc}" -Wall -Wextra \
-        "$root/examples/echo/$program.c" "$root/examples/echo/arguments.c" -o "$work/piped/$program" \
+        "-DECHO_TEST_CA=\"$CERTS/ca.pem\"" "-DECHO_TEST_CERT=\"$CERTS/server.pem\"" \
+        "-DECHO_TEST_KEY=\"$CERTS/server-key.pem\"" \
+        "$root/examples/echo/$program.c" $common -o "$work/piped/$program" \
         $($pkg_config --cflags --libs sallyport) -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")"
 done
 try_programs "$work/piped"
