@@ -227,6 +227,23 @@ static ssl_status open_conn(const target *to, const sally_scope *scope, sally_co
     return make_conn(&setup, fd, conn, err);
 }
 
+static void close_at_once(int fd, sally_buf *unsent, bool peer_done)
+{
+    (void)unsent;
+    (void)peer_done;
+    sally_sock_close(fd);
+}
+
+/* After a failed handshake the peer should still read our alert, so the socket may linger. A broken
+ * one has nothing to say, and must leave nothing behind (B6). */
+static void drop(sally_conn *conn, ssl_status status)
+{
+    if (conn != NULL && (status == SALLY_BREAK || status == SALLY_TIMEOUT)) {
+        sally_transport_sock_set_retire(sally_engine_transport(conn->engine), close_at_once);
+    }
+    sally_conn_drop(conn);
+}
+
 static ssl_status connect_in_scope(const target *to, const sally_scope *scope, ssl_ports *ports,
                                    ssl_error *err)
 {
@@ -236,7 +253,7 @@ static ssl_status connect_in_scope(const target *to, const sally_scope *scope, s
         status = sally_conn_handshake_run(conn, scope, call, err);
     }
     if (status != SALLY_OK) {
-        sally_conn_drop(conn);
+        drop(conn, status);
         return status;
     }
     *ports = sally_conn_ports(conn);

@@ -44,6 +44,8 @@ void sally_sock_close(int fd);
  * it leaves in *unsent is dropped. */
 typedef void (*sally_sock_retire)(int fd, sally_buf *unsent, bool peer_done);
 sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire);
+/* Another `retire` for a transport made by sally_transport_sock_new; before its end, by its owner. */
+void sally_transport_sock_set_retire(sally_transport *t, sally_sock_retire retire);
 /* The fd behind a transport made by sally_transport_sock_new, -1 for any other kind. */
 int sally_transport_sock_fd(const sally_transport *t);
 

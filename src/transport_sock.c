@@ -60,6 +60,11 @@ sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire)
     return &t->base;
 }
 
+void sally_transport_sock_set_retire(sally_transport *t, sally_sock_retire retire)
+{
+    ((sock_transport *)t)->retire = retire;
+}
+
 int sally_transport_sock_fd(const sally_transport *t)
 {
     return t->ops == &sock_ops ? ((const sock_transport *)t)->fd : -1;
