@@ -46,7 +46,7 @@ void sally_break_calm(ssl_break *brk);
 typedef struct sally_wake_bank sally_wake_bank;
 sally_wake_bank *sally_wake_bank_new(void);
 void sally_wake_bank_release(sally_wake_bank *bank);
-/* NULL when no wake can be opened. */
+/* NULL and errno when no wake can be opened. */
 const sally_wake *sally_wake_bank_take(sally_wake_bank *bank);
 void sally_wake_bank_give(sally_wake_bank *bank, const sally_wake *wake);
 

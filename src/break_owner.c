@@ -6,6 +6,8 @@
  * server have released it, and a raise that comes late is calmed by the wake's next waiter.
  * The bank's list is guarded by its mutex; the wakes themselves are constant once open.
  */
+#include <errno.h>
+
 #include "break_object.h"
 #include "list.h"
 #include "mem.h"
@@ -56,8 +58,10 @@ void sally_wake_bank_release(sally_wake_bank *bank)
 static bank_entry *open_entry(void)
 {
     bank_entry *entry = sally_alloc(sizeof *entry);
-    if (entry != NULL && sally_wake_open(&entry->wake) != 0) {
+    int error = entry != NULL ? sally_wake_open(&entry->wake) : ENOMEM;
+    if (error != 0) {
         sally_free(entry);
+        errno = error;
         return NULL;
     }
     return entry;

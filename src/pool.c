@@ -6,6 +6,8 @@
  */
 #include "pool.h"
 
+#include <errno.h>
+
 #include "atomic.h"
 #include "error.h"
 #include "mem.h"
@@ -64,9 +66,8 @@ static ssl_status start_worker(sally_pool *pool, ssl_error *err)
     t->worker.pool = pool;
     t->worker.wake = sally_wake_bank_take(pool->setup.bank);
     if (t->worker.wake == NULL) {
-        return sally_fail(err, SALLY_SYSTEM, SALLY_PHASE_SERVE,
-                          "cannot start worker %d: no file descriptor or memory for its wake",
-                          pool->running + 1);
+        return sally_fail_errno(err, errno, SALLY_PHASE_SERVE, "cannot open a wake for worker %d",
+                                pool->running + 1);
     }
     int error = sally_thread_start(&t->thread, pool->setup.stack_bytes, work, &t->worker);
     if (error != 0) {
