@@ -15,6 +15,7 @@
 #include "context.h"
 #include "error.h"
 #include "linger.h"
+#include "ossl.h"
 #include "resolve.h"
 #include "sock.h"
 
@@ -263,6 +264,7 @@ static ssl_status connect_in_scope(const target *to, const sally_scope *scope, s
 
 static ssl_status connect_how(const target *to, sally_how how, ssl_ports *ports, ssl_error *err)
 {
+    sally_ossl_begin();
     if (ports == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT, "%s: ports is NULL", call);
     }

@@ -19,6 +19,7 @@
 #include "gate.h"
 #include "linger.h"
 #include "listener.h"
+#include "ossl.h"
 #include "wait.h"
 
 /* How often the lingering sockets are counted: they have no one to tell when they are gone. */
@@ -266,6 +267,7 @@ static ssl_status drain_by(ssl_server *server, const drain_plan *plan, size_t *u
 static ssl_status drain_within(ssl_server *server, const drain_plan *plan, size_t *unfinished,
                                ssl_error *err)
 {
+    sally_ossl_begin();
     size_t ignored;
     size_t *cut = unfinished != NULL ? unfinished : &ignored;
     *cut = 0;

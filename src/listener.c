@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "mem.h"
+#include "ossl.h"
 #include "sock.h"
 
 /* Clients taken from one backlog in one round. */
@@ -355,11 +356,14 @@ static ssl_status accept_loop(ssl_listener *l, const sally_scope *scope, ssl_por
 
 static ssl_status accept_how(ssl_listener *l, sally_how how, ssl_ports *ports, ssl_error *err)
 {
+    sally_ossl_begin();
+    if (ports != NULL) {
+        *ports = (ssl_ports){NULL, NULL};
+    }
     if (l == NULL || ports == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_ACCEPT, "%s: %s is NULL", call,
                           l == NULL ? "the listener" : "ports");
     }
-    *ports = (ssl_ports){NULL, NULL};
     sally_scope scope = SALLY_SCOPE_NONE;
     ssl_status status =
         how.enable ? sally_scope_enable(&scope, how.brk, SALLY_PHASE_ACCEPT, err) : SALLY_OK;
@@ -398,6 +402,7 @@ static bool is_closed(const ssl_listener *l)
 
 ssl_status ssl_listener_addresses(const ssl_listener *listener, ssl_endpoints *ends, ssl_error *err)
 {
+    sally_ossl_begin();
     if (listener == NULL || ends == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN,
                           "ssl_listener_addresses: %s is NULL",
@@ -416,6 +421,7 @@ ssl_status ssl_listener_addresses(const ssl_listener *listener, ssl_endpoints *e
 
 ssl_status ssl_close_listener(ssl_listener *listener, ssl_error *err)
 {
+    sally_ossl_begin();
     if (listener == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN,
                           "ssl_close_listener: the listener is NULL");

@@ -16,6 +16,7 @@
 #include "error.h"
 #include "listener.h"
 #include "mem.h"
+#include "ossl.h"
 #include "sock.h"
 
 #define PORT_MAX    65535
@@ -274,6 +275,7 @@ ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *
                       ssl_listener **listener, ssl_error *err)
 {
     static const ssl_listen_options usual = SALLY_LISTEN_OPTIONS;
+    sally_ossl_begin();
     if (listener == NULL) {
         return fail_usage(err, "listener is NULL");
     }

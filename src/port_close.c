@@ -7,6 +7,7 @@
  */
 #include "conn.h"
 #include "error.h"
+#include "ossl.h"
 
 static sally_step goodbye(sally_conn *conn, sally_op *op, sally_want *want)
 {
@@ -34,6 +35,7 @@ static void shut(ssl_port *port, bool abandon)
 
 static ssl_status close_port(ssl_port *port, sally_how how, const char *call, ssl_error *err)
 {
+    sally_ossl_begin();
     if (port == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CLOSE, "%s: the port is NULL", call);
     }

@@ -1,6 +1,7 @@
 /* L5 ports: questions to a connection (P5, P8, C7). */
 #include "conn.h"
 #include "error.h"
+#include "ossl.h"
 #include "sock.h"
 
 static void describe(const sally_addr *addr, char *text, int *number)
@@ -32,6 +33,7 @@ static ssl_status addresses_locked(const sally_conn *conn, ssl_endpoints *ends, 
 
 ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *err)
 {
+    sally_ossl_begin();
     if (port == NULL || ends == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_addresses: %s is NULL",
                           port == NULL ? "the port" : "ends");
@@ -45,6 +47,7 @@ ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *e
 
 ssl_status ssl_port_set_timeout(ssl_port *port, int64_t timeout_ms, ssl_error *err)
 {
+    sally_ossl_begin();
     if (port == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE,
                           "ssl_port_set_timeout: the port is NULL");

@@ -114,6 +114,10 @@ static sally_step read_line(sally_conn *conn, sally_op *op, sally_want *want)
 
 static ssl_status check(const ssl_port *in, const sally_op *op, const size_t *count, ssl_error *err)
 {
+    ssl_status status = sally_port_check(in, SALLY_IN, op, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
     if (op->n != 0 && op->buf == NULL) {
         return sally_fail(err, SALLY_USAGE, op->phase, "%s: the buffer is NULL", op->call);
     }
@@ -121,7 +125,11 @@ static ssl_status check(const ssl_port *in, const sally_op *op, const size_t *co
         return sally_fail(err, SALLY_USAGE, op->phase, "%s: there is no place for the count",
                           op->call);
     }
-    return sally_port_check(in, SALLY_IN, op, err);
+    if (op->step == read_line && op->n < 2) {
+        return sally_fail(err, SALLY_USAGE, op->phase, "%s: a line needs room for 2 bytes at least",
+                          op->call);
+    }
+    return SALLY_OK;
 }
 
 static ssl_status run(ssl_port *in, sally_op *op, sally_how how, size_t *count, ssl_error *err)
@@ -171,30 +179,17 @@ ssl_status ssl_read_full_enable_break(ssl_port *in, void *buf, size_t n, ssl_bre
     return run(in, &op, SALLY_ENABLE(brk), got, err);
 }
 
-static ssl_status run_line(ssl_port *in, sally_op *op, sally_how how, size_t *length,
-                           ssl_error *err)
-{
-    if (op->n < 2) {
-        if (length != NULL) {
-            *length = 0;
-        }
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_READ,
-                          "%s: a line needs room for 2 bytes at least", op->call);
-    }
-    return run(in, op, how, length, err);
-}
-
 ssl_status ssl_read_line(ssl_port *in, char *line, size_t size, size_t *length, ssl_error *err)
 {
     sally_op op = {.step = read_line, .call = "ssl_read_line", .buf = line, .n = size};
-    return run_line(in, &op, SALLY_PLAIN, length, err);
+    return run(in, &op, SALLY_PLAIN, length, err);
 }
 
 ssl_status ssl_read_line_enable_break(ssl_port *in, char *line, size_t size, ssl_break *brk,
                                       size_t *length, ssl_error *err)
 {
     sally_op op = {.step = read_line, .call = "ssl_read_line_enable_break", .buf = line, .n = size};
-    return run_line(in, &op, SALLY_ENABLE(brk), length, err);
+    return run(in, &op, SALLY_ENABLE(brk), length, err);
 }
 
 ssl_status ssl_peek(ssl_port *in, void *buf, size_t n, size_t *got, ssl_error *err)
@@ -247,11 +242,13 @@ ssl_status ssl_byte_ready(ssl_port *in, bool *ready, ssl_error *err)
 {
     sally_op op = {
         .step = look, .side = SALLY_IN, .phase = SALLY_PHASE_READ, .call = "ssl_byte_ready"};
+    bool ignored;
+    ssl_status status = sally_port_check(in, SALLY_IN, &op, err);
     if (ready == NULL) {
-        return sally_fail(err, SALLY_USAGE, op.phase, "ssl_byte_ready: ready is NULL");
+        ready = &ignored;
+        status = sally_fail(err, SALLY_USAGE, op.phase, "ssl_byte_ready: ready is NULL");
     }
     *ready = false;
-    ssl_status status = sally_port_check(in, SALLY_IN, &op, err);
     if (status == SALLY_OK) {
         status = sally_conn_try(in->conn, &op, err);
         *ready = status == SALLY_OK && op.count != 0;

@@ -41,10 +41,11 @@ static sally_step write_some(sally_conn *conn, sally_op *op, sally_want *want)
 
 static ssl_status check(const ssl_port *out, const sally_op *op, ssl_error *err)
 {
-    if (op->n != 0 && op->bytes == NULL) {
+    ssl_status status = sally_port_check(out, SALLY_OUT, op, err);
+    if (status == SALLY_OK && op->n != 0 && op->bytes == NULL) {
         return sally_fail(err, SALLY_USAGE, op->phase, "%s: the buffer is NULL", op->call);
     }
-    return sally_port_check(out, SALLY_OUT, op, err);
+    return status;
 }
 
 static void tell(size_t *done, size_t count)

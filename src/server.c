@@ -12,6 +12,7 @@
 #include "gate.h"
 #include "listener.h"
 #include "mem.h"
+#include "ossl.h"
 
 /* ---- options ------------------------------------------------------------------------------- */
 
@@ -90,6 +91,7 @@ static void free_parts(ssl_server *server)
 
 ssl_status ssl_server_new(const ssl_server_options *options, ssl_server **server, ssl_error *err)
 {
+    sally_ossl_begin();
     if (server == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_new: server is NULL");
     }
@@ -178,6 +180,7 @@ static ssl_status add_gates(ssl_server *server, ssl_listener *listener, ssl_erro
 /* The server is a user of the listener until its gates are closed (drain.c). */
 ssl_status ssl_server_add_listener(ssl_server *server, ssl_listener *listener, ssl_error *err)
 {
+    sally_ossl_begin();
     ssl_status status = check_add(server, listener, err);
     if (status != SALLY_OK) {
         return status;
@@ -235,6 +238,7 @@ static void undo_start(ssl_server *server)
 
 ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
 {
+    sally_ossl_begin();
     ssl_status status = check_start(server, err);
     if (status != SALLY_OK) {
         return status;
@@ -305,6 +309,7 @@ void sally_server_vacate(ssl_server *server)
 
 ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *counters, ssl_error *err)
 {
+    sally_ossl_begin();
     if (server == NULL || counters == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_count: %s is NULL",
                           server == NULL ? "server" : "counters");

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "listener.h"
 #include "mem.h"
+#include "ossl.h"
 
 static const char call[] = "ssl_sync";
 
@@ -206,6 +207,7 @@ static ssl_status sync_checked(const ssl_event *events, size_t count, const sall
 static ssl_status sync_how(const ssl_event *events, size_t count, sally_how how, size_t *ready,
                            ssl_error *err)
 {
+    sally_ossl_begin();
     sally_scope scope = SALLY_SCOPE_NONE;
     ssl_status status = check_events(events, count, ready, err);
     if (status == SALLY_OK && how.enable) {
