@@ -33,4 +33,15 @@ Context client_context(ssl_protocol protocol)
     return Context(context);
 }
 
+Context client_context_with_identity(ssl_protocol protocol)
+{
+    Context context = client_context(protocol);
+    std::string chain = cert_path("client.pem");
+    std::string key = cert_path("client-key.pem");
+    ssl_error err;
+    ssl_status status = ssl_load_identity(context.get(), chain.c_str(), key.c_str(), nullptr, &err);
+    EXPECT_TRUE(is(SALLY_OK, status, err));
+    return context;
+}
+
 } // namespace sallytest

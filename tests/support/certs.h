@@ -20,5 +20,9 @@ Context server_context(const std::string &stem = "server",
 // A client context that trusts ca.pem alone and checks the host name.
 Context client_context(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
 
+// The same, with an identity of its own (client.pem), which it shows when it is asked, after a TLS 1.3
+// handshake too.
+Context client_context_with_identity(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
+
 } // namespace sallytest
 #endif

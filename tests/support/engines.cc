@@ -8,10 +8,17 @@ namespace
 // A handshake of some 5,000 bytes in steps of one, several times over.
 constexpr int kStepsMax = 40000;
 
+Context context_for(const EngineSetup &setup)
+{
+    if (!setup.client) {
+        return server_context();
+    }
+    return setup.identity ? client_context_with_identity() : client_context();
+}
+
 } // namespace
 
-EnginePair::EnginePair(const EngineSetup &setup)
-    : context_(setup.client ? client_context() : server_context())
+EnginePair::EnginePair(const EngineSetup &setup) : context_(context_for(setup))
 {
     RawOptions options = setup.raw;
     options.server = setup.client;

@@ -18,9 +18,10 @@ namespace sallytest
 {
 
 struct EngineSetup {
-    bool client = true; // ours
-    int version = 0;    // of the raw peer
-    RawOptions raw;     // its `server` and `version` are set from the two above
+    bool client = true;    // ours
+    int version = 0;       // of the raw peer
+    bool identity = false; // our client has one, and so offers post-handshake authentication
+    RawOptions raw;        // its `server` and `version` are set from the two above
 };
 
 // What a run of steps came to.

@@ -80,6 +80,7 @@ class Engine13 : public testing::Test
     {
         EngineSetup setup;
         setup.version = TLS1_3_VERSION;
+        setup.identity = true;
         return setup;
     }
 
