@@ -42,6 +42,7 @@ ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transp
     init_port(&made->in, made, SALLY_IN);
     init_port(&made->out, made, SALLY_OUT);
     made->call = setup->engine.call;
+    made->held = setup->hold;
     if (setup->remote != NULL) {
         made->remote = *setup->remote;
     }
@@ -72,6 +73,9 @@ static void destroy(sally_conn *conn)
 void sally_conn_drop(sally_conn *conn)
 {
     if (conn != NULL) {
+        sally_conn_lock(conn);
+        conn->held = false;
+        sally_conn_unlock(conn);
         ssl_ports ports = sally_conn_ports(conn);
         ssl_free_ports(&ports);
     }
@@ -131,10 +135,11 @@ void sally_conn_shut_locked(ssl_port *port, bool abandon)
     }
 }
 
-/* Nobody needs the engine any more: both doors are closed and no call is inside. */
+/* Nobody needs the engine any more: both doors are closed, no call is inside, and no server watches
+ * the fd, whose number another connection might get. */
 static sally_engine *take_finished_locked(sally_conn *conn)
 {
-    if (!conn->in.closed || !conn->out.closed) {
+    if (conn->held || !conn->in.closed || !conn->out.closed) {
         return NULL;
     }
     for (int side = 0; side < SALLY_SIDES; side++) {

@@ -51,6 +51,7 @@ struct sally_conn {
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */
     sally_buf plain;   /* lock; plaintext read ahead of the reader by a peek or a line */
+    bool held;         /* lock; a server watches the fd: the engine stays until it lets go */
     bool end_reported; /* lock; a reader has been told EOF, TRUNCATED or a failure */
     ssl_port in;
     ssl_port out;
@@ -63,6 +64,7 @@ struct sally_conn {
 typedef struct sally_conn_setup {
     sally_engine_setup engine;
     const sally_addr *remote; /* may be NULL */
+    bool hold; /* keeps the fd open until sally_conn_hang_up or _drop, for one who watches it */
 } sally_conn_setup;
 
 /* Takes the transport over on success only. The caller holds both handles. */

@@ -215,11 +215,12 @@ static void serve_if_ready(ssl_connection *c, const sally_worker *worker)
 
 /* ---- the handshake ------------------------------------------------------------------------- */
 
-/* From here on the transport owns the fd. */
+/* From here on the transport owns the fd, and keeps it open until the park has let go of it. */
 static bool make_conn(ssl_connection *c)
 {
     sally_conn_setup setup = {.engine = {.context = c->client.context, .call = "ssl_server"},
-                              .remote = &c->client.remote};
+                              .remote = &c->client.remote,
+                              .hold = true};
     sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
     if (transport == NULL) {
         return false;

@@ -10,9 +10,15 @@ static void describe(const sally_addr *addr, char *text, int *number)
     *number = sally_addr_port(addr);
 }
 
+/* NULL after both sides are closed. */
+static sally_engine *open_engine_locked(const sally_conn *conn)
+{
+    return conn->in.closed && conn->out.closed ? NULL : conn->engine;
+}
+
 static ssl_status addresses_locked(const sally_conn *conn, ssl_endpoints *ends, ssl_error *err)
 {
-    if (conn->engine == NULL || (conn->in.closed && conn->out.closed)) {
+    if (open_engine_locked(conn) == NULL) {
         return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
                           "ssl_addresses: both ports of this connection are closed");
     }
@@ -62,7 +68,8 @@ bool ssl_peer_verified(const ssl_port *port)
         return false;
     }
     sally_conn_lock(port->conn);
-    bool verified = port->conn->engine != NULL && sally_engine_peer_verified(port->conn->engine);
+    sally_engine *engine = open_engine_locked(port->conn);
+    bool verified = engine != NULL && sally_engine_peer_verified(engine);
     sally_conn_unlock(port->conn);
     return verified;
 }
@@ -73,8 +80,8 @@ const char *ssl_protocol_version(const ssl_port *port)
         return NULL;
     }
     sally_conn_lock(port->conn);
-    const char *version =
-        port->conn->engine != NULL ? sally_engine_version(port->conn->engine) : NULL;
+    sally_engine *engine = open_engine_locked(port->conn);
+    const char *version = engine != NULL ? sally_engine_version(engine) : NULL;
     sally_conn_unlock(port->conn);
     return version;
 }

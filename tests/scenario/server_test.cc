@@ -206,6 +206,61 @@ TEST_F(Serving, W1_AHandlerMayCloseItsPorts)
     EXPECT_TRUE(service.rests(0));
 }
 
+// The descriptor of a connection is watched until its handler has returned, so its number must not go
+// to another client before.
+TEST_F(Serving, W1_AHandlerThatClosedItsPortsDisturbsNoOtherConnection)
+{
+    Latch inside;
+    Latch closed;
+    Latch release_closer;
+    Latch blocked;
+    Latch release_blocker;
+    Service service(
+        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
+            char first;
+            size_t got;
+            if (ssl_peek(in, &first, 1, &got, nullptr) == SALLY_OK && first == 'A') {
+                EXPECT_EQ(SALLY_OK, ssl_read(in, &first, 1, &got, nullptr));
+                inside.open();
+                EXPECT_EQ(SALLY_EOF, ssl_read(in, &first, 1, &got, nullptr));
+                ssl_abandon_port(in);
+                ssl_abandon_port(out);
+                closed.open();
+                release_closer.wait();
+                return SALLY_DONE;
+            }
+            if (first == 'C') {
+                blocked.open();
+                release_blocker.wait();
+            }
+            return echo_once(connection, in, out);
+        },
+        service_options(2));
+    auto closer = service.client();
+    auto blocker = service.client();
+    ASSERT_EQ(Raw::Ok, blocker->write_all("C"));
+    ASSERT_TRUE(blocked.wait());
+    ASSERT_EQ(Raw::Ok, closer->write_all("A"));
+    ASSERT_TRUE(inside.wait());
+    // Both workers are busy, so these wait in the backlog; several, for one to get a freed number.
+    std::vector<std::unique_ptr<RawPeer>> others;
+    for (int i = 0; i < 10; i++) {
+        others.push_back(raw_peer(connect_to(service.port()), raw_client()));
+    }
+    ASSERT_EQ(Raw::Ok, closer->send_goodbye());
+    ASSERT_TRUE(closed.wait());
+    release_blocker.open();
+    for (auto &other : others) {
+        ASSERT_EQ(Raw::Ok, other->handshake());
+        expect_echo(other.get(), "before");
+    }
+    release_closer.open();
+    EXPECT_TRUE(service.rests(others.size() + 1));
+    for (auto &other : others) {
+        expect_echo(other.get(), "after");
+    }
+}
+
 TEST_F(Serving, P6_AClientThatIsGoneEndsItsConnection)
 {
     Service service(echo_once);
