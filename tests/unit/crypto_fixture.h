@@ -1,0 +1,78 @@
+// What the tests of contexts, loading and verification share: files of any content, and a handshake
+// between two contexts in memory.
+#ifndef SALLY_TEST_CRYPTO_FIXTURE_H
+#define SALLY_TEST_CRYPTO_FIXTURE_H
+
+#include <string>
+#include <vector>
+
+#include <openssl/ssl.h>
+
+#include "support/certs.h"
+#include "support/handles.h"
+
+extern "C" {
+#include "context_record.h"
+#include "verify.h"
+}
+
+namespace sallytest
+{
+
+// A directory of the test's own, removed with everything in it.
+class ScratchDir
+{
+  public:
+    ScratchDir();
+    ~ScratchDir();
+    ScratchDir(const ScratchDir &) = delete;
+    ScratchDir &operator=(const ScratchDir &) = delete;
+
+    std::string path(const std::string &name) const
+    {
+        return root_ + "/" + name;
+    }
+    // Writes a file; returns its path.
+    std::string write(const std::string &name, const std::string &content) const;
+
+  private:
+    std::string root_;
+};
+
+std::string file_content(const std::string &path);
+// A test certificate's or key's bytes: cert("server.pem").
+std::string cert(const std::string &file);
+
+// What OpenSSL's queue holds before a call is none of the call's business (E1).
+void poison_openssl_queue();
+bool openssl_queue_is_empty();
+
+// New contexts with nothing in them; a NULL and a test failure when they cannot be made.
+Context bare_client(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
+Context bare_server(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
+
+// How a handshake in memory ended, from both sides. TLS 1.3 clients are done before the server has
+// seen their certificate.
+struct Shake {
+    bool client_done = false;
+    bool server_done = false;
+    bool client_verified = false;
+    bool server_verified = false;
+    long client_code = X509_V_OK;
+    std::string client_reason; // sally_verify_reason
+    std::string server_reason;
+    std::string version;
+    std::string cipher;
+    std::string server_name; // as the server got it; empty: none
+    explicit operator bool() const
+    {
+        return client_done && server_done;
+    }
+};
+Shake shake(ssl_context *client, ssl_context *server, const char *hostname = "localhost");
+
+// The subject of the certificate that the context shows; empty: none.
+std::string shown_subject(ssl_context *context);
+
+} // namespace sallytest
+#endif
