@@ -11,7 +11,9 @@ typedef struct sally_node {
 } sally_node;
 
 /* The object of type `type` whose member `member` is at `node`. */
+/* clang-format off */
 #define SALLY_CONTAINER(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+/* clang-format on */
 
 static inline void sally_list_init(sally_node *head)
 {

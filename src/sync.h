@@ -46,8 +46,10 @@ typedef struct sally_cond {
     pthread_cond_t raw;
 } sally_cond;
 
+/* clang-format off */
 #define SALLY_MUTEX_INIT(rank_) {.raw = PTHREAD_MUTEX_INITIALIZER, .rank = (rank_)}
 #define SALLY_COND_INIT {.raw = PTHREAD_COND_INITIALIZER}
+/* clang-format on */
 
 void sally_mutex_init(sally_mutex *m, sally_rank rank);
 void sally_mutex_fini(sally_mutex *m);

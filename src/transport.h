@@ -16,10 +16,7 @@ typedef enum sally_io {
     SALLY_IO_FAILED       /* transport->sys_errno says why */
 } sally_io;
 
-typedef enum sally_direction {
-    SALLY_RECEIVE,
-    SALLY_SEND
-} sally_direction;
+typedef enum sally_direction { SALLY_RECEIVE, SALLY_SEND } sally_direction;
 
 typedef struct sally_transport sally_transport;
 

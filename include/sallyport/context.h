@@ -32,15 +32,15 @@ typedef struct ssl_context ssl_context;
 
 /** Which protocol versions (C1). */
 typedef enum ssl_protocol {
-    SALLY_PROTOCOL_SECURE = 0,  /**< client: as ssl_secure_client_context; server: as AUTO */
-    SALLY_PROTOCOL_AUTO,        /**< TLS 1.2 and up */
-    SALLY_PROTOCOL_TLS13,       /**< TLS 1.3 only (RFC 8446) */
-    SALLY_PROTOCOL_TLS12,       /**< TLS 1.2 only (RFC 5246) */
+    SALLY_PROTOCOL_SECURE = 0,     /**< client: as ssl_secure_client_context; server: as AUTO */
+    SALLY_PROTOCOL_AUTO,           /**< TLS 1.2 and up */
+    SALLY_PROTOCOL_TLS13,          /**< TLS 1.3 only (RFC 8446) */
+    SALLY_PROTOCOL_TLS12,          /**< TLS 1.2 only (RFC 5246) */
     SALLY_PROTOCOL_TLS11_INSECURE, /**< TLS 1.1 only; deprecated by RFC 8996 */
     SALLY_PROTOCOL_TLS10_INSECURE, /**< TLS 1.0 only; deprecated by RFC 8996 */
-    SALLY_PROTOCOL_SSLV2_OR_V3, /**< an old name for AUTO; allows neither SSL 2 nor SSL 3 */
-    SALLY_PROTOCOL_SSLV2,       /**< UNSUPPORTED: OpenSSL has none */
-    SALLY_PROTOCOL_SSLV3        /**< UNSUPPORTED where OpenSSL has none (RFC 7568) */
+    SALLY_PROTOCOL_SSLV2_OR_V3,    /**< an old name for AUTO; allows neither SSL 2 nor SSL 3 */
+    SALLY_PROTOCOL_SSLV2,          /**< UNSUPPORTED: OpenSSL has none */
+    SALLY_PROTOCOL_SSLV3           /**< UNSUPPORTED where OpenSSL has none (RFC 7568) */
 } ssl_protocol;
 
 /** The largest file that is loaded, in bytes. */
@@ -123,9 +123,9 @@ SALLY_API ssl_status ssl_load_identity(ssl_context *context, const char *chain_p
 
 /** Where trust anchors come from. */
 typedef enum ssl_verify_source_kind {
-    SALLY_VERIFY_FILE = 0,  /**< a PEM file of certificates, loaded at the call */
+    SALLY_VERIFY_FILE = 0, /**< a PEM file of certificates, loaded at the call */
     SALLY_VERIFY_DIRECTORY, /**< a directory of hashed names (openssl-rehash(1)), searched when needed */
-    SALLY_VERIFY_DEFAULT    /**< SSL_CERT_FILE and SSL_CERT_DIR, or the system's; path is ignored */
+    SALLY_VERIFY_DEFAULT /**< SSL_CERT_FILE and SSL_CERT_DIR, or the system's; path is ignored */
 } ssl_verify_source_kind;
 
 typedef struct ssl_verify_source {

@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define SALLY_API __attribute__((visibility("default")))
+#define SALLY_API                 __attribute__((visibility("default")))
 #define SALLY_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define SALLY_API
@@ -70,9 +70,9 @@ typedef enum ssl_phase {
     SALLY_PHASE_READ,
     SALLY_PHASE_WRITE,
     SALLY_PHASE_CLOSE,
-    SALLY_PHASE_CONFIG,    /**< loading files or building a context */
-    SALLY_PHASE_SERVE,     /**< inside ssl_server */
-    SALLY_PHASE_WAIT       /**< waiting for a descriptor or a break alone */
+    SALLY_PHASE_CONFIG, /**< loading files or building a context */
+    SALLY_PHASE_SERVE,  /**< inside ssl_server */
+    SALLY_PHASE_WAIT    /**< waiting for a descriptor or a break alone */
 } ssl_phase;
 
 /** Bytes of ssl_error.text, the terminating NUL included. */

@@ -32,19 +32,21 @@ typedef struct ssl_listener ssl_listener;
 
 /** How to listen. Start from SALLY_LISTEN_OPTIONS; NULL stands for the same. */
 typedef struct ssl_listen_options {
-    const char *host;  /**< address or name to bind, "unix:/path" for a Unix socket; NULL: all
+    const char *host; /**< address or name to bind, "unix:/path" for a Unix socket; NULL: all
                             addresses, IPv4 and IPv6 */
-    int backlog;       /**< connections queued in the kernel (listen(2)); 0: SOMAXCONN */
-    bool reuse;        /**< SO_REUSEADDR: rebind while old connections are in TIME_WAIT */
+    int backlog;      /**< connections queued in the kernel (listen(2)); 0: SOMAXCONN */
+    bool reuse;       /**< SO_REUSEADDR: rebind while old connections are in TIME_WAIT */
     int64_t handshake_timeout_ms; /**< for each client, from its TCP accept; negative: none */
     size_t pending_max; /**< half-done handshakes at once; further clients stay in the backlog */
     uint64_t reserved[8];
 } ssl_listen_options;
 
-#define SALLY_HANDSHAKE_TIMEOUT_MS 10000
+#define SALLY_HANDSHAKE_TIMEOUT_MS   10000
 #define SALLY_PENDING_HANDSHAKES_MAX 4096
+/* clang-format off */
 #define SALLY_LISTEN_OPTIONS \
     {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, {0}}
+/* clang-format on */
 
 /**
  * Listens on TCP `port`, 0 to 65535; 0 lets the kernel pick one, the same for every address

@@ -40,7 +40,7 @@ typedef ssl_served (*ssl_handler)(ssl_connection *connection, ssl_port *in, ssl_
                                   void *user);
 
 /** For limits: no limit. For times: never. */
-#define SALLY_UNLIMITED (-1)
+#define SALLY_UNLIMITED          (-1)
 /** The most workers. */
 #define SALLY_SERVER_WORKERS_MAX 1024
 
@@ -61,9 +61,11 @@ typedef struct ssl_server_options {
 } ssl_server_options;
 
 #define SALLY_SERVER_WORKERS 4
-#define SALLY_SERVER_OPTIONS                                                                      \
-    {NULL,  NULL,  SALLY_SERVER_WORKERS, SALLY_UNLIMITED, SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, \
-     60000, false, 0,                    {0}}
+/* clang-format off */
+#define SALLY_SERVER_OPTIONS \
+    {NULL, NULL, SALLY_SERVER_WORKERS, SALLY_UNLIMITED, SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, \
+     60000, false, 0, {0}}
+/* clang-format on */
 
 /** Makes a server, in *server; it does nothing before ssl_server_start.
  *  Errors: USAGE (no handler, a number out of range: the text names it), SYSTEM, MEMORY. */
@@ -113,15 +115,15 @@ SALLY_API void ssl_server_free(ssl_server *server);
 
 /** What a server counted since it was made. */
 typedef struct ssl_server_counters {
-    uint64_t accepted;            /**< TCP connections taken */
+    uint64_t accepted; /**< TCP connections taken */
     uint64_t handshakes_done;
-    uint64_t handshakes_failed;   /**< refused or broken by the peer or by us */
+    uint64_t handshakes_failed; /**< refused or broken by the peer or by us */
     uint64_t handshakes_timed_out;
     uint64_t handler_calls;
     uint64_t idle_timed_out;
-    uint64_t accept_failures;     /**< EMFILE and the like (W5) */
-    uint64_t open;                /**< connections now */
-    uint64_t busy;                /**< handlers running now */
+    uint64_t accept_failures; /**< EMFILE and the like (W5) */
+    uint64_t open;            /**< connections now */
+    uint64_t busy;            /**< handlers running now */
     uint64_t reserved[8];
 } ssl_server_counters;
 
@@ -138,6 +140,7 @@ SALLY_API ssl_break *ssl_connection_break(const ssl_connection *connection);
  *  when the connection ends or the pointer is replaced. */
 SALLY_API void ssl_connection_set_user(ssl_connection *connection, void *user,
                                        void (*destroy)(void *user));
+/** The pointer of the last ssl_connection_set_user, or NULL. */
 SALLY_API void *ssl_connection_user(const ssl_connection *connection);
 
 #ifdef __cplusplus
