@@ -1,4 +1,4 @@
-// break.c and break_owner.c: tokens, their words and their wakes.
+// break.c and break_owner.c: tokens, their words and their wakes. Rules: B3 B4 B5 B10 E2 W2.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// wait.c and thread_own.c: the one wait function.
+// wait.c, thread_own.c and break_signal.c: the one wait function. Rules: B1 B2 B3 B4 B5 B7.
 #include <gtest/gtest.h>
 
 #include <atomic>
