@@ -115,7 +115,7 @@ TEST_P(GnuTls, OurClientToItsServer)
     Process server({"gnutls-serv", "--echo", "--x509certfile", cert_path("server.pem"),
                     "--x509keyfile", cert_path("server-key.pem"), priority(), "--port",
                     std::to_string(port)});
-    ASSERT_TRUE(server.wait_for_output("listening on IPv4"));
+    ASSERT_TRUE(server.wait_for_errors("listening on IPv4"));
     Process client(echo_client_words(port));
     client.feed("through gnutls-serv\n");
     EXPECT_TRUE(client.wait_for_output("through gnutls-serv\n"));
