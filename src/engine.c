@@ -137,7 +137,10 @@ sally_step sally_engine_handshake(sally_engine *e, sally_want *wanted)
     begin(e);
     int result = SSL_do_handshake(e->ssl);
     if (result != 1) {
-        return refused(e, result, wanted);
+        sally_step step = refused(e, result, wanted);
+        /* To what could not be sent no answer will come. What the peer said before that, an alert
+         * say, has been read by now. */
+        return step == SALLY_STEP_WANT && e->bio.send_errno != 0 ? fail(e, dead_way_out(e)) : step;
     }
     sally_ossl_end();
     e->handshaken = true;

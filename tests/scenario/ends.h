@@ -101,6 +101,16 @@ class Handshaker
     Thread thread_; // last: it uses the others
 };
 
+// For sweeps of socket calls that look at the errno.
+inline ssl_status system_for_cut(ssl_status status, ssl_error *err)
+{
+    if (status != SALLY_TRUNCATED || err->sys_errno == 0) {
+        return status;
+    }
+    err->status = SALLY_SYSTEM;
+    return SALLY_SYSTEM;
+}
+
 // A byte from the one to the other and back: the pair works, and the two belong together.
 inline void expect_echo(const Ports &ours, RawPeer &raw, char byte = 'e')
 {
