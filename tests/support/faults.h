@@ -25,14 +25,28 @@ namespace sallytest
 
 using Try = std::function<ssl_status(ssl_error *)>;
 
+// A try with surroundings that no fault hits: a listener and its client, say.
+struct Trial {
+    Try attempt;
+    std::function<void()> prepare = [] {};
+    std::function<void()> cleanup = [] {};
+    long stride = 1; // every so many-th fault only, where a try is slow and its faults are many
+
+    // A bare try is a trial.
+    template <class Attempt>
+    Trial(Attempt attempt_) : attempt(std::move(attempt_))
+    {
+    }
+};
+
 // Ours: each gives OK (the allocation was not needed) or MEMORY with a text; no fd is left.
-long sweep_allocations(const char *what, const Try &attempt);
+long sweep_allocations(const char *what, const Trial &trial);
 // OpenSSL's: OK or any error with a text; no fd is left, and OpenSSL holds no more memory than before.
-long sweep_openssl_allocations(const char *what, const Try &attempt);
+long sweep_openssl_allocations(const char *what, const Trial &trial);
 // Socket calls fail with `sys_errno`: OK, or SYSTEM (or what `wanted` says) with that errno.
-long sweep_socket_calls(const char *what, int sys_errno, const Try &attempt);
+long sweep_socket_calls(const char *what, int sys_errno, const Trial &trial);
 // Thread starts fail.
-long sweep_thread_starts(const char *what, const Try &attempt);
+long sweep_thread_starts(const char *what, const Trial &trial);
 
 // Blocks that OpenSSL holds now, in all threads.
 long openssl_blocks();
