@@ -42,7 +42,6 @@ static void delist(ssl_connection *c)
 {
     sally_mutex_lock(&c->server->lock);
     sally_list_remove(&c->node);
-    (void)sally_add_relaxed(&c->server->tally.open, UINT64_MAX);
     sally_mutex_unlock(&c->server->lock);
 }
 
@@ -111,6 +110,9 @@ static bool may_stay(const ssl_connection *c)
 static void wait_for_peer(ssl_connection *c, sally_want want, ssl_deadline deadline)
 {
     if (may_stay(c)) {
+        if (c->conn != NULL) {
+            sally_conn_rest(c->conn);
+        }
         put(c, events_of(want), deadline);
     } else {
         give_up(c);
@@ -182,6 +184,17 @@ static ssl_served call_handler(ssl_connection *c, const sally_worker *worker)
     return served;
 }
 
+/* A peer that answers at once is waited for on the spot, while another worker is free: that spares
+ * arming the watch, and often a change of threads. */
+static bool has_more(ssl_connection *c, const sally_worker *worker, sally_want *want)
+{
+    if (!c->brisk || !sally_pool_has_idle(worker->pool)) {
+        return sally_conn_look_inside(c->conn, want);
+    }
+    c->brisk = sally_conn_dwell(c->conn, SALLY_DWELL_MS, want);
+    return c->brisk;
+}
+
 static void serve(ssl_connection *c, const sally_worker *worker)
 {
     bool alive = has_token(c);
@@ -189,9 +202,7 @@ static void serve(ssl_connection *c, const sally_worker *worker)
         alive = call_handler(c, worker) == SALLY_KEEP && sally_conn_is_open(c->conn);
         c->active_ns = sally_now_ns();
         sally_want want;
-        /* One look into the socket before parking: a peer that answers at once is served again here,
-         * which spares two system calls and a change of threads (30 % of a 64-byte echo). */
-        if (alive && !sally_conn_look(c->conn, &want)) {
+        if (alive && !has_more(c, worker, &want)) {
             wait_for_peer(c, want, idle_deadline(c));
             return;
         }
@@ -314,7 +325,9 @@ static void run(sally_task *task, const sally_turn *turn)
         return;
     }
     if ((turn->events & POLLIN) != 0) {
-        c->active_ns = sally_now_ns();
+        int64_t now_ns = sally_now_ns();
+        c->brisk = now_ns - c->active_ns < SALLY_DWELL_MS * INT64_C(1000000);
+        c->active_ns = now_ns;
     }
     switch (c->progress) {
     case SALLY_CLIENT_NEW: greet(c, turn); break;

@@ -302,6 +302,7 @@ void sally_server_withdraw_place(ssl_server *server)
 
 void sally_server_vacate(ssl_server *server)
 {
+    (void)sally_add_relaxed(&server->tally.open, UINT64_MAX);
     give_back(server, SALLY_LACKS_RESOURCE);
 }
 
