@@ -1,0 +1,203 @@
+// ssl_server: limits, deadlines, counters, and what it does when the system has nothing left.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "scenario/service.h"
+#include "support/guards.h"
+#include "support/rng.h"
+
+using namespace sallytest;
+
+namespace
+{
+
+class Limits : public testing::Test
+{
+  protected:
+    Limits()
+    {
+        warm_up();
+    }
+};
+
+} // namespace
+
+TEST_F(Limits, W4_AFullServerLeavesClientsInTheBacklog)
+{
+    ssl_server_options options = service_options();
+    options.connections_max = 2;
+    Service service(echo_once, options);
+    auto one = service.client();
+    auto two = service.client();
+    auto three = raw_peer(connect_to(service.port()), raw_client());
+    EXPECT_EQ(Raw::WantRead, three->handshake_step());
+    for (int i = 0; i < 10; i++) {
+        expect_echo(one.get(), "x");
+        expect_echo(two.get(), "y");
+    }
+    EXPECT_EQ(2u, service.count().accepted);
+    one->send_goodbye();
+    EXPECT_EQ(Raw::Eof, end_of(one.get()));
+    EXPECT_EQ(Raw::Ok, three->handshake());
+    expect_echo(three.get(), "z");
+    EXPECT_EQ(3u, service.count().accepted);
+    EXPECT_EQ(2u, service.count().open);
+}
+
+TEST_F(Limits, W4_ASilentClientIsDroppedAfterTheHandshakeTimeout)
+{
+    ssl_server_options options = service_options();
+    options.handshake_timeout_ms = 30;
+    Service service(echo_once, options);
+    auto silent = raw_peer(connect_to(service.port()), raw_client());
+    auto half = raw_peer(connect_to(service.port()), raw_client());
+    half->send_half_client_hello();
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_timed_out == 2; }));
+    EXPECT_TRUE(service.rests(0));
+    EXPECT_EQ(Raw::Cut, silent->handshake());
+    EXPECT_EQ(Raw::Cut, half->handshake());
+}
+
+TEST_F(Limits, W4_AnIdleClientIsSentAwayWithGoodbye)
+{
+    ssl_server_options options = service_options();
+    options.idle_timeout_ms = 30;
+    Service service(echo_once, options);
+    auto client = service.client();
+    expect_echo(client.get(), "x");
+    EXPECT_EQ(Raw::Eof, end_of(client.get()));
+    EXPECT_TRUE(
+        service.reaches([](auto &now) { return now.idle_timed_out == 1 && now.open == 0; }));
+}
+
+TEST_F(Limits, W4_DeadlinesHoldWhileEveryWorkerIsInAHandler)
+{
+    ssl_server_options options = service_options(1);
+    options.idle_timeout_ms = 30;
+    Latch release;
+    Service service(
+        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
+            ssl_served served = echo_once(connection, in, out);
+            if (ssl_connection_user(connection) != nullptr) {
+                release.wait();
+            }
+            ssl_connection_set_user(connection, &release, nullptr);
+            return served;
+        },
+        options);
+    auto idle = service.client();
+    expect_echo(idle.get(), "x");
+    auto busy = service.client();
+    expect_echo(busy.get(), "x");
+    expect_echo(busy.get(), "now it blocks");
+    EXPECT_EQ(Raw::Eof, end_of(idle.get()));
+    release.open();
+}
+
+TEST_F(Limits, W9_EveryClientIsCountedOnce)
+{
+    Service service(echo_once);
+    for (int i = 0; i < 3; i++) {
+        auto client = service.client();
+        expect_echo(client.get(), "x");
+        client->send_goodbye();
+        EXPECT_EQ(Raw::Eof, end_of(client.get()));
+    }
+    auto garbage = raw_peer(connect_to(service.port()), raw_client());
+    garbage->send_garbage("GET / HTTP/1.0\r\n\r\n");
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_failed == 1; }));
+    raw_peer(connect_to(service.port()), raw_client())->end();
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_failed == 2; }));
+    EXPECT_TRUE(service.rests(0));
+    ssl_server_counters now = service.count();
+    EXPECT_EQ(5u, now.accepted);
+    EXPECT_EQ(3u, now.handshakes_done);
+    EXPECT_EQ(0u, now.handshakes_timed_out);
+    EXPECT_EQ(6u, now.handler_calls) << "an echo and an end for each";
+    EXPECT_EQ(0u, now.accept_failures);
+}
+
+TEST_F(Limits, L1_AFailedHandshakeTellsThePeerWhy)
+{
+    Service service(echo_once);
+    RawOptions old = raw_client();
+    old.version = TLS1_1_VERSION;
+    old.ciphers = "ALL:@SECLEVEL=0";
+    auto client = raw_peer(connect_to(service.port()), old);
+    EXPECT_EQ(Raw::Alert, client->handshake()) << client->last_error();
+    EXPECT_EQ(70, client->last_alert()) << "protocol_version";
+}
+
+namespace
+{
+
+// Takes every descriptor that is left, under a limit close to what is open now.
+class NoDescriptors
+{
+  public:
+    NoDescriptors()
+    {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        int highest = *open_fds_.rbegin();
+        rlimit few = before_;
+        few.rlim_cur = static_cast<rlim_t>(highest) + 8;
+        setrlimit(RLIMIT_NOFILE, &few);
+        for (int fd = dup(0); fd >= 0; fd = dup(0)) {
+            taken_.push_back(Fd(fd));
+        }
+    }
+    ~NoDescriptors()
+    {
+        setrlimit(RLIMIT_NOFILE, &before_);
+    }
+    void give_back(size_t count)
+    {
+        for (size_t i = 0; i < count && !taken_.empty(); i++) {
+            taken_.pop_back();
+        }
+    }
+    void give_all_back()
+    {
+        taken_.clear();
+    }
+
+  private:
+    static std::set<int> numbers()
+    {
+        std::set<int> found;
+        for (auto &entry : open_fds()) {
+            found.insert(entry.first);
+        }
+        return found;
+    }
+    std::set<int> open_fds_ = numbers();
+    rlimit before_ = {};
+    std::vector<Fd> taken_;
+};
+
+} // namespace
+
+TEST_F(Limits, W5_WithoutDescriptorsTheServerWaitsAndComesBackWithinASecond)
+{
+    Service service(echo_once);
+    auto old = service.client();
+    NoDescriptors none;
+    none.give_back(1);
+    auto fresh = raw_peer(connect_to(service.port()), raw_client());
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.accept_failures >= 2; }));
+    uint64_t before = service.count().accept_failures;
+    for (int i = 0; i < 50; i++) {
+        expect_echo(old.get(), "still served");
+    }
+    EXPECT_GE(before + 20, service.count().accept_failures) << "no spin";
+    none.give_all_back();
+    auto freed = std::chrono::steady_clock::now();
+    EXPECT_EQ(Raw::Ok, fresh->handshake());
+    EXPECT_GT(std::chrono::seconds(slow(1)), std::chrono::steady_clock::now() - freed);
+    expect_echo(fresh.get(), "served now");
+}
