@@ -225,9 +225,9 @@ TEST_F(Pollset, InterruptEndsEveryWaitUntilItIsTakenBack)
     };
     {
         Thread first(sleep);
+        EXPECT_TRUE(wait_until_asleep(first)); // so that it is the one that polls
         Thread second(sleep);
         Thread third(sleep);
-        EXPECT_TRUE(wait_until_asleep(first));
         EXPECT_EQ(0, returned);
         sally_pollset_interrupt(set_, true);
     }
