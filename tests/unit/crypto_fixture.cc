@@ -128,6 +128,13 @@ Context bare_server(ssl_protocol protocol)
     return Context(context);
 }
 
+Built::Built(ssl_context *context)
+{
+    ssl_error err;
+    bool client = ssl_context_is_client(context);
+    EXPECT_TRUE(is(SALLY_OK, sally_context_policy(context, client, "Built", &policy, &err), err));
+}
+
 Shake shake(ssl_context *client_context, ssl_context *server_context, const char *hostname)
 {
     Ssl client = make_end(client_context, true, hostname);

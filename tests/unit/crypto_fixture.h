@@ -51,6 +51,22 @@ bool openssl_queue_is_empty();
 Context bare_client(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
 Context bare_server(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
 
+// What a connection would take from the context now.
+struct Built {
+    explicit Built(ssl_context *context);
+    ~Built()
+    {
+        sally_policy_fini(&policy);
+    }
+    Built(const Built &) = delete;
+    Built &operator=(const Built &) = delete;
+    SSL_CTX *ctx() const
+    {
+        return policy.ctx;
+    }
+    sally_policy policy;
+};
+
 // How a handshake in memory ended, from both sides. TLS 1.3 clients are done before the server has
 // seen their certificate.
 struct Shake {
