@@ -258,9 +258,10 @@ static int add_direction(sally_transport *t, sally_direction direction, struct p
     return count + 1;
 }
 
-/* The pollfds for what a step wants: one where both directions share a descriptor. */
-static int watch_transport(sally_transport *t, sally_want want, struct pollfd *fds)
+/* One pollfd where both directions share a descriptor. */
+int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fds)
 {
+    sally_transport *t = sally_engine_transport(conn->engine);
     int count = want.receive ? add_direction(t, SALLY_RECEIVE, fds, 0) : 0;
     return want.send ? add_direction(t, SALLY_SEND, fds, count) : count;
 }
@@ -276,7 +277,7 @@ static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want 
     }
     struct pollfd fds[2 + SALLY_WAIT_SPARE];
     sally_wait wait = {.fds = fds, .scope = scope, .self = self, .phase = op->phase};
-    wait.count = watch_transport(sally_engine_transport(conn->engine), want, fds);
+    wait.count = sally_conn_watch_locked(conn, want, fds);
     sally_slot *slot = &conn->slots[op->side];
     slot->asleep = self;
     slot->want = want;

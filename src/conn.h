@@ -88,10 +88,15 @@ int sally_conn_fd(sally_conn *conn);
  * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. */
 bool sally_conn_is_open(sally_conn *conn);
 /* Whether a handler would find something now: plaintext, an end, or a closed door; half a record, or a
- * message that is not data, must not cost a worker (W2). Looks into the socket, too, so that what has
- * just come is not parked (W3). If there is nothing, *want says what to park for, and the record
- * buffers are given back. Never blocks. */
+ * message that is not data, must not cost a worker (W2). If there is nothing, *want says what to wait
+ * for. Never blocks. The first looks at what has been received, and into the socket only where that is
+ * half a record (W3); the second always into the socket. */
+bool sally_conn_look_inside(sally_conn *conn, sally_want *want);
 bool sally_conn_look(sally_conn *conn, sally_want *want);
+/* Looks, and if there is nothing waits for the peer at most `ms` milliseconds and looks once more. */
+bool sally_conn_dwell(sally_conn *conn, int ms, sally_want *want);
+/* Gives the record buffers back, of a connection that is going to wait for long. */
+void sally_conn_rest(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);
 void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);
@@ -123,6 +128,8 @@ ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err);
 
 void sally_conn_lock(sally_conn *conn);
 void sally_conn_unlock(sally_conn *conn);
+/* Lock held, the engine there: at most two pollfds for what a step wants; returns how many. */
+int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fds);
 /* Lock held: closes a door and wakes whoever sleeps behind it. */
 void sally_conn_shut_locked(ssl_port *port, bool abandon);
 /* Lock held on entry, free on return: the last one out frees the engine. */

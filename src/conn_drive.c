@@ -66,15 +66,58 @@ static bool look_locked(sally_conn *conn, sally_want *want)
     return step != SALLY_STEP_WANT;
 }
 
+static bool look_inside_locked(sally_conn *conn, sally_want *want)
+{
+    if (conn->engine == NULL || conn->plain.length != 0 || sally_engine_has_ended(conn->engine)) {
+        return true;
+    }
+    *want = (sally_want){.receive = true, .send = sally_engine_unsent(conn->engine) != 0};
+    return sally_engine_has_buffered(conn->engine) && look_locked(conn, want);
+}
+
+bool sally_conn_look_inside(sally_conn *conn, sally_want *want)
+{
+    sally_conn_lock(conn);
+    bool found = look_inside_locked(conn, want);
+    sally_conn_unlock(conn);
+    return found;
+}
+
 bool sally_conn_look(sally_conn *conn, sally_want *want)
 {
     sally_conn_lock(conn);
     bool found = look_locked(conn, want);
-    if (!found) {
+    sally_conn_unlock(conn);
+    return found;
+}
+
+/* No wake and no token: whoever wants to stop this waits a few milliseconds. */
+static bool peer_moves_within(sally_conn *conn, int ms, sally_want want)
+{
+    struct pollfd fds[2 + SALLY_WAIT_SPARE];
+    sally_scope scope = SALLY_SCOPE_NONE;
+    sally_scope_bound(&scope, sally_deadline_after_ms(ms));
+    sally_wait wait = {.fds = fds, .scope = &scope, .phase = SALLY_PHASE_SERVE};
+    sally_conn_lock(conn);
+    wait.count = sally_conn_watch_locked(conn, want, fds);
+    sally_conn_unlock(conn);
+    ssl_status status;
+    return sally_wait_run(&wait, &status, NULL) == SALLY_WAITED_READY;
+}
+
+bool sally_conn_dwell(sally_conn *conn, int ms, sally_want *want)
+{
+    return sally_conn_look_inside(conn, want) ||
+           (peer_moves_within(conn, ms, *want) && sally_conn_look(conn, want));
+}
+
+void sally_conn_rest(sally_conn *conn)
+{
+    sally_conn_lock(conn);
+    if (conn->engine != NULL) {
         sally_engine_release_buffers(conn->engine);
     }
     sally_conn_unlock(conn);
-    return found;
 }
 
 void sally_conn_hang_up(sally_conn *conn)

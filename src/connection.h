@@ -13,6 +13,10 @@ typedef struct sally_client {
     ssl_context *context; /* borrowed from the listener, which outlives the connection */
 } sally_client;
 
+/* How long a worker waits on the spot for a brisk peer, in milliseconds. Less costs more: a timer that
+ * is due before the next tick of the system has to be programmed into the hardware. */
+#define SALLY_DWELL_MS 5
+
 typedef enum sally_progress {
     SALLY_CLIENT_NEW,     /* no bytes yet: an fd and an address, no SSL */
     SALLY_CLIENT_SHAKING, /* `conn` is in its handshake */
@@ -27,6 +31,7 @@ struct ssl_connection {
     sally_progress progress;
     ssl_deadline handshake_deadline;
     int64_t active_ns; /* when the peer was last heard, or a handler last done */
+    bool brisk;        /* the peer answered within SALLY_DWELL_MS last time */
     void *user;
     void (*destroy_user)(void *user);
     /* the holder's to write, under the server's lock once `conn` is there; a drain reads them */

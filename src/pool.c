@@ -21,6 +21,7 @@ typedef struct pool_thread {
 struct sally_pool {
     sally_pool_setup setup;
     sally_atomic_u64 stopping;
+    sally_atomic_u64 idle; /* workers that wait for work */
     sally_thread timekeeper;
     bool keeps_time;      /* the timekeeper runs */
     int running;          /* so many of `threads` run */
@@ -36,7 +37,9 @@ static void *work(void *arg)
     pool_of_this_thread = pool;
     while (sally_load_acq(&pool->stopping) == 0) {
         sally_turn turn = {.worker = worker};
+        (void)sally_add_relaxed(&pool->idle, 1);
         sally_task *task = sally_park_take_ready(pool->setup.park, &turn.events);
+        (void)sally_add_relaxed(&pool->idle, UINT64_MAX);
         if (task != NULL) {
             sally_task_run_held(task, &turn);
         }
@@ -53,6 +56,11 @@ static void *keep_time(void *arg)
         sally_task_run_held(task, &(sally_turn){.worker = NULL});
     }
     return NULL;
+}
+
+bool sally_pool_has_idle(const sally_pool *pool)
+{
+    return sally_load_relaxed(&pool->idle) != 0;
 }
 
 bool sally_pool_is_inside(const sally_pool *pool)

@@ -28,6 +28,8 @@ ssl_status sally_pool_start(const sally_pool_setup *setup, sally_pool **pool, ss
 /* Lets the threads end what they run, and no more; joins them, and frees the pool. The park can be
  * used by another pool then. NULL is fine. */
 void sally_pool_stop(sally_pool *pool);
+/* Whether a worker waits for work now: a hint, out of date when it arrives. */
+bool sally_pool_has_idle(const sally_pool *pool);
 /* Whether the calling thread is one of its threads. */
 bool sally_pool_is_inside(const sally_pool *pool);
 

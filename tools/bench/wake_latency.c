@@ -3,8 +3,9 @@
  * poll, in turns.
  *
  * PORT is that of a silent TLS server, whose certificate `CA` has signed. In each round a thread
- * blocks, and once it sleeps (the kernel says so) another one notes the time and wakes it. Prints four
- * numbers of nanoseconds: p50 and p99 of ours, p50 and p99 of the bare one.
+ * blocks, and once it sleeps (the kernel says so) another one notes the time and wakes it. One thread
+ * waits both ways in turns, so that both are woken across the same processors. Prints four numbers of
+ * nanoseconds: p50 and p99 of ours, p50 and p99 of the bare one.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -21,13 +22,12 @@
 #include "measure.h"
 
 typedef struct waiter {
-    void (*wait)(struct waiter *w);
     ssl_port *in;
     ssl_break *brk;
     int wake_fd;
-    int silent_fd; /* never readable; stands for the socket that the bare waiter watches */
+    int silent_fd; /* never readable; stands for the socket that the bare wait watches */
     int stat_fd;   /* /proc/self/task/TID/stat of the waiting thread */
-    int rounds;
+    int rounds;    /* of both kinds together: even ones are ours, odd ones bare */
     int64_t woken_ns;
     sem_t ready;
     sem_t done;
@@ -57,10 +57,15 @@ static void wait_bare(waiter *w)
     }
 }
 
-static void wake(waiter *w)
+static bool is_ours(int round)
+{
+    return round % 2 == 0;
+}
+
+static void wake(waiter *w, int round)
 {
     uint64_t one = 1;
-    if (w->brk != NULL) {
+    if (is_ours(round)) {
         ssl_break_send(w->brk, 0);
     } else if (write(w->wake_fd, &one, sizeof one) != sizeof one) {
         die("cannot write the eventfd");
@@ -78,7 +83,11 @@ static void *run_waiter(void *arg)
     }
     for (int i = 0; i < w->rounds; i++) {
         sem_post(&w->ready);
-        w->wait(w);
+        if (is_ours(i)) {
+            wait_for_break(w);
+        } else {
+            wait_bare(w);
+        }
         sem_post(&w->done);
     }
     return NULL;
@@ -93,14 +102,14 @@ static bool is_asleep(const waiter *w)
     return state != NULL && strncmp(state, ") S", 3) == 0;
 }
 
-static int64_t measure_once(waiter *w)
+static int64_t measure_once(waiter *w, int round)
 {
     sem_wait(&w->ready);
     while (!is_asleep(w)) {
         sched_yield();
     }
     int64_t sent = now_ns();
-    wake(w);
+    wake(w, round);
     sem_wait(&w->done);
     return w->woken_ns - sent;
 }
@@ -139,31 +148,27 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: wake_latency PORT CA ROUNDS\n");
         return 2;
     }
-    waiter ours = {.wait = wait_for_break};
-    waiter bare = {.wait = wait_bare,
-                   .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-                   .silent_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    waiter w = {.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                .silent_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     ssl_ports ports;
-    connect_ours(&ours, number(argv[1]), argv[2], &ports);
+    connect_ours(&w, number(argv[1]), argv[2], &ports);
     int64_t *ours_ns = calloc((size_t)rounds, sizeof *ours_ns);
     int64_t *bare_ns = calloc((size_t)rounds, sizeof *bare_ns);
-    if (ours_ns == NULL || bare_ns == NULL || bare.wake_fd < 0 || bare.silent_fd < 0) {
+    if (ours_ns == NULL || bare_ns == NULL || w.wake_fd < 0 || w.silent_fd < 0) {
         die("out of memory or descriptors");
     }
-    pthread_t ours_thread = start(&ours, rounds);
-    pthread_t bare_thread = start(&bare, rounds);
+    pthread_t thread = start(&w, 2 * rounds);
     for (int i = 0; i < rounds; i++) {
-        ours_ns[i] = measure_once(&ours);
-        bare_ns[i] = measure_once(&bare);
+        ours_ns[i] = measure_once(&w, 2 * i);
+        bare_ns[i] = measure_once(&w, 2 * i + 1);
     }
-    pthread_join(ours_thread, NULL);
-    pthread_join(bare_thread, NULL);
+    pthread_join(thread, NULL);
     size_t n = (size_t)rounds;
     printf("%lld %lld %lld %lld\n", (long long)percentile(ours_ns, n, 50),
            (long long)percentile(ours_ns, n, 99), (long long)percentile(bare_ns, n, 50),
            (long long)percentile(bare_ns, n, 99));
     ssl_free_ports(&ports);
-    ssl_break_release(ours.brk);
+    ssl_break_release(w.brk);
     free(ours_ns);
     free(bare_ns);
     return 0;
