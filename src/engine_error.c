@@ -6,7 +6,6 @@
  */
 #include <openssl/err.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "engine_object.h"
 #include "ossl.h"
@@ -56,14 +55,17 @@ sally_failure sally_engine_judge(sally_engine *e, int result)
 
 static void say_why(sally_engine *e, const sally_failure *why, char *text, size_t size)
 {
+    char reason[128] = "";
     switch (why->status) {
     case SALLY_EOF:
         snprintf(text, size, "the peer has closed the connection (close_notify)");
         return;
     case SALLY_TRUNCATED:
+        if (why->sys_errno != 0) {
+            sally_errno_text(why->sys_errno, reason, sizeof reason);
+        }
         snprintf(text, size, "the connection was cut without close_notify%s%s",
-                 why->sys_errno != 0 ? ": " : "",
-                 why->sys_errno != 0 ? strerror(why->sys_errno) : "");
+                 reason[0] != '\0' ? ": " : "", reason);
         return;
     case SALLY_PEER:
         snprintf(text, size, "the peer sent alert %d (%s)", why->code,
@@ -74,7 +76,7 @@ static void say_why(sally_engine *e, const sally_failure *why, char *text, size_
         sally_verify_reason(e->ssl, &verdict, text, size);
         return;
     }
-    case SALLY_SYSTEM: snprintf(text, size, "%s", strerror(why->sys_errno)); return;
+    case SALLY_SYSTEM: sally_errno_text(why->sys_errno, text, size); return;
     case SALLY_MEMORY: snprintf(text, size, "out of memory"); return;
     default: sally_ossl_reason(why->ossl_code, text, size); return;
     }

@@ -79,7 +79,7 @@ static size_t finish_text(ssl_error *err, size_t room, int length)
     return room - 1;
 }
 
-ssl_status sally_fail(ssl_error *err, ssl_status status, ssl_phase phase, const char *format, ...)
+ssl_status(sally_fail)(ssl_error *err, ssl_status status, ssl_phase phase, const char *format, ...)
 {
     if (err != NULL) {
         va_list args;
@@ -107,27 +107,28 @@ static inline const char *reason_of_xsi(int result, const char *buffer)
 #define REASON_OF(result, buffer)                                                                  \
     _Generic((result), char * : reason_of_gnu, int : reason_of_xsi)((result), (buffer))
 
-static void put_reason(char *reason, int sys_errno)
+void sally_errno_text(int sys_errno, char *text, size_t size)
 {
     char buffer[REASON_SIZE] = "";
     const char *words = REASON_OF(strerror_r(sys_errno, buffer, sizeof buffer), buffer);
     if (words[0] != '\0') {
-        snprintf(reason, REASON_SIZE, ": %s", words);
+        snprintf(text, size, "%s", words);
     } else {
-        snprintf(reason, REASON_SIZE, ": error %d", sys_errno);
+        snprintf(text, size, "error %d", sys_errno);
     }
 }
 
-ssl_status sally_fail_errno(ssl_error *err, int sys_errno, ssl_phase phase, const char *format, ...)
+ssl_status(sally_fail_errno)(ssl_error *err, int sys_errno, ssl_phase phase, const char *format,
+                             ...)
 {
     ssl_status status = sys_errno == ENOMEM ? SALLY_MEMORY : SALLY_SYSTEM;
     if (err != NULL) {
-        char reason[REASON_SIZE];
+        char reason[REASON_SIZE] = ": ";
         va_list args;
         va_start(args, format);
         start(err, status, phase);
         err->sys_errno = sys_errno;
-        put_reason(reason, sys_errno);
+        sally_errno_text(sys_errno, reason + 2, sizeof reason - 2);
         size_t room = sizeof err->text - strlen(reason);
         size_t length = finish_text(err, room, vsnprintf(err->text, room, format, args));
         memcpy(err->text + length, reason, strlen(reason) + 1);
@@ -136,7 +137,7 @@ ssl_status sally_fail_errno(ssl_error *err, int sys_errno, ssl_phase phase, cons
     return status;
 }
 
-ssl_status sally_fail_memory(ssl_error *err, ssl_phase phase, const char *call)
+ssl_status(sally_fail_memory)(ssl_error *err, ssl_phase phase, const char *call)
 {
     return sally_fail(err, SALLY_MEMORY, phase, "out of memory in %s", call);
 }

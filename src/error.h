@@ -22,4 +22,13 @@ ssl_status sally_fail_memory(ssl_error *err, ssl_phase phase, const char *call);
 /* Makes *err say OK with an empty text; for calls that succeed. NULL is fine. */
 void sally_error_none(ssl_error *err);
 
+/* What strerror(3) says, in the caller's memory. */
+void sally_errno_text(int sys_errno, char *text, size_t size);
+
+#ifdef __clang_analyzer__ /* sees no body: tell it that a failure is never returned as SALLY_OK */
+#define sally_fail(err, status, ...) ((void)(sally_fail)(err, status, __VA_ARGS__), (status))
+#define sally_fail_errno(...)        ((void)(sally_fail_errno)(__VA_ARGS__), SALLY_SYSTEM)
+#define sally_fail_memory(...)       ((void)(sally_fail_memory)(__VA_ARGS__), SALLY_MEMORY)
+#endif
+
 #endif
