@@ -160,7 +160,7 @@ static void discard_gates(ssl_server *server)
 static void close_listeners(ssl_server *server)
 {
     for (int i = 0; i < server->listener_count; i++) {
-        (void)ssl_close_listener(server->listeners[i], NULL);
+        (void)ssl_close(server->listeners[i], NULL);
         sally_listener_leave(server->listeners[i]);
     }
 }

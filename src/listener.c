@@ -419,12 +419,11 @@ ssl_status ssl_listener_addresses(const ssl_listener *listener, ssl_endpoints *e
     return SALLY_OK;
 }
 
-ssl_status ssl_close_listener(ssl_listener *listener, ssl_error *err)
+ssl_status ssl_close(ssl_listener *listener, ssl_error *err)
 {
     sally_ossl_begin();
     if (listener == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN,
-                          "ssl_close_listener: the listener is NULL");
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "ssl_close: the listener is NULL");
     }
     sally_error_none(err);
     if (!sally_listener_enter(listener)) {
@@ -444,7 +443,7 @@ void ssl_free_listener(ssl_listener *listener)
     if (listener == NULL) {
         return;
     }
-    (void)ssl_close_listener(listener, NULL);
+    (void)ssl_close(listener, NULL);
     ssl_context_release(listener->context);
     sally_mutex_fini(&listener->lock);
     sally_free(listener);

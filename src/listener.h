@@ -1,7 +1,7 @@
 /* L6 ends: the listener behind ssl_listen, ssl_accept and ssl_sync (L1, L2).
  *
  * Whoever polls the listening fds is a user of the listener, between enter and leave; the fds are
- * closed by the last user out after ssl_close_listener (B7).
+ * closed by the last user out after ssl_close (B7).
  *
  * A thread that waits for the listener has a watch: its pollfds and its place among those who can be
  * woken. A watch shows the handshakes and the earliest deadline of the moment at which it began. So

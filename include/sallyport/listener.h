@@ -106,7 +106,7 @@ SALLY_API ssl_status ssl_listener_addresses(const ssl_listener *listener, ssl_en
 /** Stops listening: threads in accept or sync return, accept with CLOSED; half-done handshakes are
  *  dropped. The address is free again when the last of those threads has left. Twice is fine. Never
  *  blocks. Threads: any. Errors: USAGE. */
-SALLY_API ssl_status ssl_close_listener(ssl_listener *listener, ssl_error *err);
+SALLY_API ssl_status ssl_close(ssl_listener *listener, ssl_error *err);
 /** Closes and frees it. NULL is fine. Not legal during a call on it. */
 SALLY_API void ssl_free_listener(ssl_listener *listener);
 

@@ -358,7 +358,7 @@ TEST_F(ConnectTest, B6_BrokenAtAnyMomentItLeavesNothing)
         EXPECT_TRUE(ssl_break_pending(brk.get(), nullptr, nullptr));
     }
     stop = true;
-    ssl_close_listener(listener.get(), nullptr);
+    ssl_close(listener.get(), nullptr);
     RecordProperty("broken", broken);
     EXPECT_GT(broken, 0);
 }

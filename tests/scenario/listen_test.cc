@@ -281,7 +281,7 @@ TEST_F(Listen, E3_NullArgumentsAreUsage)
     EXPECT_TRUE(is(SALLY_USAGE, ssl_accept(listener.get(), nullptr, &err), err));
     EXPECT_TRUE(is(SALLY_USAGE, ssl_listener_addresses(nullptr, &ends, &err), err));
     EXPECT_TRUE(is(SALLY_USAGE, ssl_listener_addresses(listener.get(), nullptr, &err), err));
-    EXPECT_TRUE(is(SALLY_USAGE, ssl_close_listener(nullptr, &err), err));
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_close(nullptr, &err), err));
     EXPECT_EQ(SALLY_USAGE, ssl_accept(nullptr, nullptr, nullptr));
     ssl_free_listener(nullptr);
 }

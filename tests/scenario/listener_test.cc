@@ -87,7 +87,7 @@ TEST_F(ListenerTest, L2_SeveralThreadsInAcceptServeAllClients)
     }
     EXPECT_TRUE(eventually([&] { return served == clients; }));
     ssl_error err;
-    EXPECT_TRUE(is(SALLY_OK, ssl_close_listener(listener.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_close(listener.get(), &err), err));
 }
 
 // One thread takes the client into the set and leaves with another one; a thread that slept all along
@@ -299,7 +299,7 @@ TEST_F(ListenerTest, ClosingWakesAllThreadsInAcceptAndSync)
     EXPECT_TRUE(wait_until_asleep(second));
     EXPECT_TRUE(wait_until_asleep(syncer));
     ssl_error err;
-    EXPECT_TRUE(is(SALLY_OK, ssl_close_listener(listener.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_close(listener.get(), &err), err));
 }
 
 TEST_F(ListenerTest, ClosingDropsHalfDoneHandshakes)
@@ -311,7 +311,7 @@ TEST_F(ListenerTest, ClosingDropsHalfDoneHandshakes)
     Break soon = deadline_in_ms(50);
     ssl_ports ports;
     EXPECT_EQ(SALLY_TIMEOUT, ssl_accept_enable_break(listener.get(), soon.get(), &ports, nullptr));
-    EXPECT_EQ(SALLY_OK, ssl_close_listener(listener.get(), nullptr));
+    EXPECT_EQ(SALLY_OK, ssl_close(listener.get(), nullptr));
     EXPECT_EQ(Raw::Cut, silent->handshake());
     EXPECT_EQ(Raw::Cut, half->handshake());
 }
@@ -322,8 +322,8 @@ TEST_F(ListenerTest, AClosedListenerSaysSo)
     ssl_error err;
     ssl_endpoints ends;
     size_t ready = 9;
-    EXPECT_TRUE(is(SALLY_OK, ssl_close_listener(listener.get(), &err), err));
-    EXPECT_TRUE(is(SALLY_OK, ssl_close_listener(listener.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_close(listener.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_close(listener.get(), &err), err));
     EXPECT_TRUE(is(SALLY_CLOSED, accept_from(listener.get())));
     EXPECT_TRUE(is(SALLY_CLOSED, ssl_listener_addresses(listener.get(), &ends, &err), err));
     ssl_event event = {listener.get(), {}};

@@ -492,7 +492,7 @@ TEST_F(Serving, E3_StartAndAddInTheWrongOrderAreUsage)
     EXPECT_TRUE(is(SALLY_USAGE, ssl_server_count(made, nullptr, &err), err));
     Context context = server_context();
     Listener closed = listen_on_loopback(context.get());
-    ASSERT_TRUE(is(SALLY_OK, ssl_close_listener(closed.get(), &err), err));
+    ASSERT_TRUE(is(SALLY_OK, ssl_close(closed.get(), &err), err));
     EXPECT_TRUE(is(SALLY_USAGE, ssl_server_add_listener(made, closed.get(), &err), err));
     Listener open = listen_on_loopback(context.get());
     ASSERT_TRUE(is(SALLY_OK, ssl_server_add_listener(made, open.get(), &err), err));

@@ -121,7 +121,7 @@ class Served
     }
     ~Served()
     {
-        ssl_close_listener(listener_.get(), nullptr);
+        ssl_close(listener_.get(), nullptr);
         thread_.join();
     }
     int port() const
