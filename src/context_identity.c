@@ -95,29 +95,34 @@ static void swap_key(sally_identity *a, sally_identity *b)
     b->key = key;
 }
 
-/* Half an identity is fine: the other half may come later. */
-static bool is_pair(X509 *leaf, EVP_PKEY *key)
+/* OK, CONFIG or MEMORY. Half an identity is fine: the other half may come later. */
+static ssl_status check_pair(X509 *leaf, EVP_PKEY *key)
 {
-    bool pair = leaf == NULL || key == NULL || X509_check_private_key(leaf, key) == 1;
-    sally_ossl_end();
-    return pair;
+    if (leaf == NULL || key == NULL || X509_check_private_key(leaf, key) == 1) {
+        return SALLY_OK;
+    }
+    return sally_ossl_ran_out() ? SALLY_MEMORY : SALLY_CONFIG;
 }
 
-static ssl_status fail_pair(const char *what, const char *path, ssl_error *err)
+static ssl_status fail_pair(ssl_status status, const sally_source *source, const char *call,
+                            ssl_error *err)
 {
+    if (status == SALLY_MEMORY) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    }
     return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
                       SALLY_CANNOT_LOAD "certificate and private key do not match; use "
                                         "ssl_load_identity to replace both",
-                      what, path);
+                      source->noun, source->path);
 }
 
 /* Swaps in what `fresh` has, and leaves in it what it replaces. Lock held. */
 static ssl_status adopt(sally_identity *current, sally_identity *fresh)
 {
-    X509 *leaf = fresh->leaf != NULL ? fresh->leaf : current->leaf;
-    EVP_PKEY *key = fresh->key != NULL ? fresh->key : current->key;
-    if (!is_pair(leaf, key)) {
-        return SALLY_CONFIG;
+    ssl_status status = check_pair(fresh->leaf != NULL ? fresh->leaf : current->leaf,
+                                   fresh->key != NULL ? fresh->key : current->key);
+    if (status != SALLY_OK) {
+        return status;
     }
     if (fresh->leaf != NULL) {
         swap_chain(current, fresh);
@@ -128,7 +133,7 @@ static ssl_status adopt(sally_identity *current, sally_identity *fresh)
     return SALLY_OK;
 }
 
-/* The end of each setter: `fresh` goes in, or is given up; `noun` and `path` are for the text. */
+/* The end of each setter: `fresh` goes in, or is given up. `source` is for the text. */
 static ssl_status put(ssl_context *context, sally_identity *fresh, const sally_source *source,
                       const char *call, ssl_error *err)
 {
@@ -139,7 +144,7 @@ static ssl_status put(ssl_context *context, sally_identity *fresh, const sally_s
             sally_context_edited(context);
         } else {
             sally_mutex_unlock(&context->lock);
-            fail_pair(source->noun, source->path, err);
+            fail_pair(status, source, call, err);
         }
     }
     sally_identity_fini(fresh);
@@ -196,6 +201,17 @@ ssl_status ssl_load_private_key(ssl_context *context, const char *path,
     return status;
 }
 
+static ssl_status fail_both(ssl_status status, const char *chain_path, const char *key_path,
+                            ssl_error *err)
+{
+    if (status == SALLY_MEMORY) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, "ssl_load_identity");
+    }
+    return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
+                      "the private key \"%.120s\" does not match the certificate \"%.120s\"",
+                      key_path, chain_path);
+}
+
 static ssl_status load_both(const ssl_context *context, const char *chain_path,
                             const char *key_path, const ssl_key_options *options,
                             sally_identity *fresh, ssl_error *err)
@@ -204,10 +220,11 @@ static ssl_status load_both(const ssl_context *context, const char *chain_path,
     if (status == SALLY_OK) {
         status = load_key(key_path, options, fresh, err);
     }
-    if (status == SALLY_OK && !is_pair(fresh->leaf, fresh->key)) {
-        status = sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
-                            "the private key \"%.120s\" does not match the certificate \"%.120s\"",
-                            key_path, chain_path);
+    if (status == SALLY_OK) {
+        status = check_pair(fresh->leaf, fresh->key);
+        if (status != SALLY_OK) {
+            fail_both(status, chain_path, key_path, err);
+        }
     }
     if (status != SALLY_OK) {
         sally_identity_fini(fresh);

@@ -116,6 +116,9 @@ static const char *why_unreadable(const sally_file *file, const ssl_key_options 
 static ssl_status fail_key(const sally_source *source, const sally_file *file, const asking *a,
                            ssl_error *err)
 {
+    if (sally_ossl_ran_out()) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, "loading a private key");
+    }
     if (a->skipped[0] != '\0') {
         return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
                           SALLY_CANNOT_LOAD "no RSA key in it (%s found), and rsa_only is set",

@@ -9,7 +9,6 @@
 
 #include <openssl/err.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 #define REASON_SIZE 128
@@ -52,6 +51,12 @@ static bool drain_queue(unsigned long *newest)
         *newest = code;
     }
     return no_memory;
+}
+
+bool sally_ossl_ran_out(void)
+{
+    unsigned long newest;
+    return drain_queue(&newest);
 }
 
 ssl_status sally_fail_ossl(ssl_error *err, ssl_status status, ssl_phase phase, const char *format,
