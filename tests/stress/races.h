@@ -12,10 +12,10 @@
 namespace sallytest
 {
 
-// Races per test: 500, and 20,000 in the long run; fewer in slow builds of the short one.
+// Races per test: 500, and 20,000 in the long run.
 inline long races()
 {
-    return long_run(500 / slow(1), 20000);
+    return long_run(500, 20000);
 }
 
 // Gives other threads a chance to get anywhere: sometimes none, sometimes many.

@@ -303,7 +303,9 @@ bool RawPeer::update_key(bool ask_peer_too)
 bool RawPeer::request_certificate()
 {
     SSL_set_verify(ssl_, SSL_VERIFY_PEER, nullptr);
-    return SSL_verify_client_post_handshake(ssl_) == 1;
+    bool asked = SSL_verify_client_post_handshake(ssl_) == 1;
+    ERR_clear_error();
+    return asked;
 }
 
 bool RawPeer::request_renegotiation()

@@ -75,6 +75,7 @@ class RawPeer
 
     // TLS 1.3. The message goes out with the next write or read step, or with push.
     bool update_key(bool ask_peer_too);
+    // False while an earlier request is unanswered, and when the client did not offer it.
     bool request_certificate();
     // TLS 1.2.
     bool request_renegotiation();
