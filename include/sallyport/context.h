@@ -80,8 +80,8 @@ SALLY_API bool ssl_context_is_client(const ssl_context *context);
 SALLY_API bool ssl_context_is_server(const ssl_context *context);
 
 /**
- * Ends the changes. First checks that the protocols and ciphers are not empty, that the key matches
- * the certificate, and for a server that there is one. Sealing twice is fine.
+ * Ends the changes. First checks that protocols, ciphers and security level leave something to offer,
+ * and that there is a certificate with its key (a client may have neither). Sealing twice is fine.
  * Threads: any. Errors: CONFIG (nothing is sealed then), MEMORY. Keeps: C2.
  */
 SALLY_API ssl_status ssl_seal_context(ssl_context *context, ssl_error *err);
@@ -134,7 +134,9 @@ typedef struct ssl_verify_source {
 } ssl_verify_source;
 
 /**
- * Adds trust anchors. With `try` a source that cannot be loaded is passed over.
+ * Adds trust anchors. With `try_only` a source that cannot be loaded is passed over.
+ * SALLY_VERIFY_DEFAULT is read when the context is sealed or first used, and what is missing there is
+ *   passed over: less is trusted then, never more. A directory's path must not have a colon.
  * Threads: any, one setter at a time. Errors: SEALED, SYSTEM, CONFIG, LIMIT, MEMORY. Keeps: C3.
  */
 SALLY_API ssl_status ssl_load_verify_source(ssl_context *context, const ssl_verify_source *source,

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/** A refcounted table from names to sealed contexts. */
+/** A refcounted table from names to sealed contexts. Names are compared byte for byte. */
 typedef struct ssl_registry ssl_registry;
 
 /** The longest name, in bytes without the NUL. */
