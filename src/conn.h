@@ -93,8 +93,9 @@ bool sally_conn_is_open(sally_conn *conn);
  * half a record (W3); the second always into the socket. */
 bool sally_conn_look_inside(sally_conn *conn, sally_want *want);
 bool sally_conn_look(sally_conn *conn, sally_want *want);
-/* Looks, and if there is nothing waits for the peer at most `ms` milliseconds and looks once more. */
-bool sally_conn_dwell(sally_conn *conn, int ms, sally_want *want);
+/* Looks inside, and if there is nothing waits for the peer, until `wake` is raised or `ms` milliseconds
+ * have passed, and looks once more. */
+bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want);
 /* Gives the record buffers back, of a connection that is going to wait for long. */
 void sally_conn_rest(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */

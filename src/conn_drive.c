@@ -91,13 +91,12 @@ bool sally_conn_look(sally_conn *conn, sally_want *want)
     return found;
 }
 
-/* No wake and no token: whoever wants to stop this waits a few milliseconds. */
-static bool peer_moves_within(sally_conn *conn, int ms, sally_want want)
+static bool peer_moves(sally_conn *conn, const sally_wake *wake, int ms, sally_want want)
 {
     struct pollfd fds[2 + SALLY_WAIT_SPARE];
     sally_scope scope = SALLY_SCOPE_NONE;
     sally_scope_bound(&scope, sally_deadline_after_ms(ms));
-    sally_wait wait = {.fds = fds, .scope = &scope, .phase = SALLY_PHASE_SERVE};
+    sally_wait wait = {.fds = fds, .scope = &scope, .self = wake, .phase = SALLY_PHASE_SERVE};
     sally_conn_lock(conn);
     wait.count = sally_conn_watch_locked(conn, want, fds);
     sally_conn_unlock(conn);
@@ -105,10 +104,10 @@ static bool peer_moves_within(sally_conn *conn, int ms, sally_want want)
     return sally_wait_run(&wait, &status, NULL) == SALLY_WAITED_READY;
 }
 
-bool sally_conn_dwell(sally_conn *conn, int ms, sally_want *want)
+bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want)
 {
     return sally_conn_look_inside(conn, want) ||
-           (peer_moves_within(conn, ms, *want) && sally_conn_look(conn, want));
+           (peer_moves(conn, wake, ms, *want) && sally_conn_look(conn, want));
 }
 
 void sally_conn_rest(sally_conn *conn)

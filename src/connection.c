@@ -11,8 +11,9 @@
  * server's list, under the lock, before these go.
  *
  * A worker is given away for a handler only when there is plaintext or an end to read: bytes are
- * looked at first, so half a record costs no worker (W2, W3). The handler of a connection that
- * always has more to read is called ROUNDS times in a row; then others have their turn.
+ * looked at first, so half a record costs no worker (W2, W3). While no other worker is free, the
+ * handler of a connection that always has more to read is called ROUNDS times in a row at most; then
+ * others have their turn.
  */
 #include "connection.h"
 
@@ -22,9 +23,13 @@
 #include "mem.h"
 #include "sock.h"
 
-#define ROUNDS   16
+#define ROUNDS     16
+/* A peer that answers within this time is on this machine, or next to it. */
+#define BRISK_NS   200000
+/* An answer found within this time was there when poll was called. */
+#define INSTANT_NS 4000
 /* A peer heard within this time is in the middle of something, and a drain waits for it. */
-#define QUIET_NS (SALLY_DRAIN_QUIET_MS * INT64_C(1000000))
+#define QUIET_NS   (SALLY_DRAIN_QUIET_MS * INT64_C(1000000))
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
@@ -184,21 +189,47 @@ static ssl_served call_handler(ssl_connection *c, const sally_worker *worker)
     return served;
 }
 
-/* A peer that answers at once is waited for on the spot, while another worker is free: that spares
- * arming the watch, and often a change of threads. */
+/* Waits on the spot for a brisk peer, while another worker is free and nobody drains. */
+static bool dwell(ssl_connection *c, const sally_worker *worker, sally_want *want)
+{
+    bool may =
+        sally_worker_dwell_begin(worker) && sally_server_stage(c->server) == SALLY_STAGE_SERVING;
+    bool found = may ? sally_conn_dwell(c->conn, worker->wake, SALLY_DWELL_MS, want)
+                     : sally_conn_look_inside(c->conn, want);
+    sally_worker_dwell_end(worker);
+    return found;
+}
+
+/* What the peer sends next is sought on the spot before the connection is parked, as long as that has
+ * paid: parking costs two system calls, and often the next event wakes another thread.
+ *   brisk    it answered within BRISK_NS: wait for it in poll
+ *   instant  ... and before poll was called: look into the socket first */
 static bool has_more(ssl_connection *c, const sally_worker *worker, sally_want *want)
 {
-    if (!c->brisk || !sally_pool_has_idle(worker->pool)) {
+    if (c->instant && sally_conn_look(c->conn, want)) {
+        return true;
+    }
+    c->instant = false;
+    if (!c->brisk) {
         return sally_conn_look_inside(c->conn, want);
     }
-    c->brisk = sally_conn_dwell(c->conn, SALLY_DWELL_MS, want);
-    return c->brisk;
+    int64_t before_ns = sally_now_ns();
+    bool found = dwell(c, worker, want);
+    int64_t took_ns = sally_now_ns() - before_ns;
+    c->brisk = found && took_ns < BRISK_NS;
+    c->instant = found && took_ns < INSTANT_NS;
+    return found;
+}
+
+static bool may_go_on(const sally_worker *worker, int round)
+{
+    return round < ROUNDS || sally_pool_has_idle(worker->pool);
 }
 
 static void serve(ssl_connection *c, const sally_worker *worker)
 {
     bool alive = has_token(c);
-    for (int round = 0; alive && round < ROUNDS; round++) {
+    for (int round = 0; alive && may_go_on(worker, round); round++) {
         alive = call_handler(c, worker) == SALLY_KEEP && sally_conn_is_open(c->conn);
         c->active_ns = sally_now_ns();
         sally_want want;
@@ -326,7 +357,7 @@ static void run(sally_task *task, const sally_turn *turn)
     }
     if ((turn->events & POLLIN) != 0) {
         int64_t now_ns = sally_now_ns();
-        c->brisk = now_ns - c->active_ns < SALLY_DWELL_MS * INT64_C(1000000);
+        c->brisk = now_ns - c->active_ns < BRISK_NS;
         c->active_ns = now_ns;
     }
     switch (c->progress) {

@@ -13,9 +13,10 @@ typedef struct sally_client {
     ssl_context *context; /* borrowed from the listener, which outlives the connection */
 } sally_client;
 
-/* How long a worker waits on the spot for a brisk peer, in milliseconds. Less costs more: a timer that
- * is due before the next tick of the system has to be programmed into the hardware. */
-#define SALLY_DWELL_MS 5
+/* How long a worker waits on the spot at most, in milliseconds. Long, because a timer that is due
+ * before all others has to be programmed into the hardware, and a worker that dwells is called away when
+ * it is needed. */
+#define SALLY_DWELL_MS 1000
 
 typedef enum sally_progress {
     SALLY_CLIENT_NEW,     /* no bytes yet: an fd and an address, no SSL */
@@ -31,7 +32,8 @@ struct ssl_connection {
     sally_progress progress;
     ssl_deadline handshake_deadline;
     int64_t active_ns; /* when the peer was last heard, or a handler last done */
-    bool brisk;        /* the peer answered within SALLY_DWELL_MS last time */
+    bool brisk;        /* the peer answered at once last time */
+    bool instant;      /* ... and before anybody looked */
     void *user;
     void (*destroy_user)(void *user);
     /* the holder's to write, under the server's lock once `conn` is there; a drain reads them */

@@ -101,6 +101,7 @@ static void stop_accepting(ssl_server *server)
 {
     enter(server, SALLY_STAGE_DRAINING);
     sally_park_hurry(server->park, SALLY_DRAIN_QUIET_MS);
+    sally_pool_stir(server->pool);
     for (sally_node *n = server->gates.next; n != &server->gates; n = n->next) {
         sally_gate_close(SALLY_CONTAINER(n, sally_gate, node), true);
     }
@@ -118,6 +119,7 @@ static void break_handlers(ssl_server *server)
     }
     sally_mutex_unlock(&server->lock);
     sally_park_hurry(server->park, 0);
+    sally_pool_stir(server->pool);
 }
 
 /* Takes the ports of running handlers; returns how many there were. */

@@ -10,11 +10,13 @@
 
 #include "atomic.h"
 #include "error.h"
+#include "list.h"
 #include "mem.h"
 #include "sync.h"
 
 typedef struct pool_thread {
     sally_worker worker;
+    sally_atomic_u64 dwells; /* 1: waits on the spot, and may be called away */
     sally_thread thread;
 } pool_thread;
 
@@ -30,6 +32,65 @@ struct sally_pool {
 
 static _Thread_local const sally_pool *pool_of_this_thread;
 
+/* ---- dwelling ------------------------------------------------------------------------------ */
+
+static pool_thread *thread_of(const sally_worker *worker)
+{
+    return SALLY_CONTAINER((sally_worker *)(uintptr_t)worker, pool_thread, worker);
+}
+
+bool sally_pool_has_idle(const sally_pool *pool)
+{
+    return sally_load_seq(&pool->idle) != 0;
+}
+
+/* `dwells` is stored before `idle` is read, and whoever takes the last of `idle` reads `dwells` after:
+ * so either the one does not dwell, or the other calls it away. */
+bool sally_worker_dwell_begin(const sally_worker *worker)
+{
+    sally_store_seq(&thread_of(worker)->dwells, 1);
+    return sally_pool_has_idle(worker->pool);
+}
+
+void sally_worker_dwell_end(const sally_worker *worker)
+{
+    sally_store_seq(&thread_of(worker)->dwells, 0);
+}
+
+static bool call_away(pool_thread *t)
+{
+    uint64_t dwells = 1;
+    bool called = sally_cas_seq(&t->dwells, &dwells, 0);
+    if (called) {
+        sally_wake_raise(t->worker.wake);
+    }
+    return called;
+}
+
+static void call_one_away(sally_pool *pool)
+{
+    for (int i = 0; i < pool->running && !call_away(&pool->threads[i]); i++) {}
+}
+
+void sally_pool_stir(sally_pool *pool)
+{
+    for (int i = 0; pool != NULL && i < pool->running; i++) {
+        (void)call_away(&pool->threads[i]);
+    }
+}
+
+/* ---- working ------------------------------------------------------------------------------- */
+
+static sally_task *wait_for_task(sally_pool *pool, short *events)
+{
+    (void)sally_add_seq(&pool->idle, 1);
+    sally_task *task = sally_park_take_ready(pool->setup.park, events);
+    if (sally_add_seq(&pool->idle, UINT64_MAX) == 1) {
+        call_one_away(pool);
+    }
+    return task;
+}
+
 static void *work(void *arg)
 {
     sally_worker *worker = arg;
@@ -37,9 +98,7 @@ static void *work(void *arg)
     pool_of_this_thread = pool;
     while (sally_load_acq(&pool->stopping) == 0) {
         sally_turn turn = {.worker = worker};
-        (void)sally_add_relaxed(&pool->idle, 1);
-        sally_task *task = sally_park_take_ready(pool->setup.park, &turn.events);
-        (void)sally_add_relaxed(&pool->idle, UINT64_MAX);
+        sally_task *task = wait_for_task(pool, &turn.events);
         if (task != NULL) {
             sally_task_run_held(task, &turn);
         }
@@ -56,11 +115,6 @@ static void *keep_time(void *arg)
         sally_task_run_held(task, &(sally_turn){.worker = NULL});
     }
     return NULL;
-}
-
-bool sally_pool_has_idle(const sally_pool *pool)
-{
-    return sally_load_relaxed(&pool->idle) != 0;
 }
 
 bool sally_pool_is_inside(const sally_pool *pool)
@@ -155,6 +209,7 @@ void sally_pool_stop(sally_pool *pool)
     }
     sally_store_rel(&pool->stopping, 1);
     sally_park_stop(pool->setup.park, true);
+    sally_pool_stir(pool);
     join_all(pool);
     sally_park_stop(pool->setup.park, false);
     sally_free(pool->threads);

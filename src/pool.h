@@ -30,6 +30,13 @@ ssl_status sally_pool_start(const sally_pool_setup *setup, sally_pool **pool, ss
 void sally_pool_stop(sally_pool *pool);
 /* Whether a worker waits for work now: a hint, out of date when it arrives. */
 bool sally_pool_has_idle(const sally_pool *pool);
+/* Dwelling: a task that expects its event at once may wait for it on the spot, in a wait that
+ * worker->wake ends, while another worker is free. Whoever takes the last free one raises the wake of
+ * one that dwells. `begin` says whether it may; `end` follows in any case. */
+bool sally_worker_dwell_begin(const sally_worker *worker);
+void sally_worker_dwell_end(const sally_worker *worker);
+/* Ends all dwelling. */
+void sally_pool_stir(sally_pool *pool);
 /* Whether the calling thread is one of its threads. */
 bool sally_pool_is_inside(const sally_pool *pool);
 
