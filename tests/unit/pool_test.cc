@@ -156,6 +156,81 @@ TEST_F(Pool, KnowsItsOwnThreads)
     EXPECT_TRUE(inside);
 }
 
+namespace
+{
+
+// Dwells until it is called away; false when it may not, or nobody calls within 20 s.
+bool dwell_until_called(const sally_worker *worker, Latch *begun)
+{
+    struct pollfd wake = {worker->wake->wait_fd, POLLIN, 0};
+    bool may = eventually([&] {
+        bool begin = sally_worker_dwell_begin(worker);
+        if (!begin) {
+            sally_worker_dwell_end(worker);
+        }
+        return begin;
+    });
+    begun->open();
+    bool called = may && poll(&wake, 1, 20000) == 1;
+    sally_worker_dwell_end(worker);
+    sally_wake_drain(worker->wake);
+    return called;
+}
+
+} // namespace
+
+TEST_F(Pool, W2_TheOnlyWorkerMayNotDwell)
+{
+    Latch asked;
+    std::atomic<bool> may{true};
+    Job job(park_, [&](const sally_turn *turn) {
+        may = sally_worker_dwell_begin(turn->worker);
+        sally_worker_dwell_end(turn->worker);
+        asked.open();
+    });
+    start(1);
+    put(job, POLLOUT, SALLY_NEVER);
+    ASSERT_TRUE(asked.wait());
+    EXPECT_FALSE(may);
+}
+
+TEST_F(Pool, W2_WhoTakesTheLastFreeWorkerCallsADwellingOneAway)
+{
+    Latch dwelling;
+    Latch ended;
+    Latch ran;
+    std::atomic<bool> called{false};
+    Job dweller(park_, [&](const sally_turn *turn) {
+        called = dwell_until_called(turn->worker, &dwelling);
+        ended.open();
+    });
+    Job work(park_, [&](const sally_turn *) { ran.open(); });
+    start(2);
+    put(dweller, POLLOUT, SALLY_NEVER);
+    ASSERT_TRUE(dwelling.wait());
+    put(work, POLLOUT, SALLY_NEVER);
+    EXPECT_TRUE(ran.wait());
+    ASSERT_TRUE(ended.wait());
+    EXPECT_TRUE(called);
+}
+
+TEST_F(Pool, W6_StirringEndsAllDwelling)
+{
+    Latch dwelling;
+    Latch ended;
+    std::atomic<bool> called{false};
+    Job dweller(park_, [&](const sally_turn *turn) {
+        called = dwell_until_called(turn->worker, &dwelling);
+        ended.open();
+    });
+    start(2);
+    put(dweller, POLLOUT, SALLY_NEVER);
+    ASSERT_TRUE(dwelling.wait());
+    sally_pool_stir(pool_);
+    ASSERT_TRUE(ended.wait());
+    EXPECT_TRUE(called);
+}
+
 TEST_F(Pool, ThePoolCanBeStartedAgain)
 {
     Latch ran;
