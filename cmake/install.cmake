@@ -27,3 +27,5 @@ install(FILES
 
 configure_file(cmake/sallyport.pc.in ${PROJECT_BINARY_DIR}/sallyport.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/sallyport.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(FILES docs/man/sallyport.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)

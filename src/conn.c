@@ -366,7 +366,7 @@ ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err)
 ssl_status sally_port_check(const ssl_port *port, sally_side side, const sally_op *op,
                             ssl_error *err)
 {
-    sally_ossl_begin(); /* E1 also for a call that never gets to the engine */
+    sally_ossl_begin(); /* for the engine, and E1 holds for a call that never gets there too */
     if (port == NULL) {
         return sally_fail(err, SALLY_USAGE, op->phase, "%s: the port is NULL", op->call);
     }

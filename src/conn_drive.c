@@ -4,6 +4,7 @@
  */
 #include "conn.h"
 #include "error.h"
+#include "ossl.h"
 #include "sock.h"
 
 static sally_step handshake(sally_conn *conn, sally_op *op, sally_want *want)
@@ -15,6 +16,7 @@ static sally_step handshake(sally_conn *conn, sally_op *op, sally_want *want)
 ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, const char *call,
                                     ssl_error *err)
 {
+    sally_ossl_begin();
     sally_op op = {
         .step = handshake, .side = SALLY_IN, .phase = SALLY_PHASE_HANDSHAKE, .call = call};
     return sally_conn_run(conn, &op, scope, err);
@@ -22,6 +24,7 @@ ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, 
 
 sally_step sally_conn_handshake_step(sally_conn *conn, sally_want *want, ssl_error *err)
 {
+    sally_ossl_begin();
     sally_conn_lock(conn);
     sally_step step;
     do {
@@ -77,6 +80,7 @@ static bool look_inside_locked(sally_conn *conn, sally_want *want)
 
 bool sally_conn_look_inside(sally_conn *conn, sally_want *want)
 {
+    sally_ossl_begin();
     sally_conn_lock(conn);
     bool found = look_inside_locked(conn, want);
     sally_conn_unlock(conn);
@@ -85,6 +89,7 @@ bool sally_conn_look_inside(sally_conn *conn, sally_want *want)
 
 bool sally_conn_look(sally_conn *conn, sally_want *want)
 {
+    sally_ossl_begin();
     sally_conn_lock(conn);
     bool found = look_locked(conn, want);
     sally_conn_unlock(conn);
@@ -121,6 +126,7 @@ void sally_conn_rest(sally_conn *conn)
 
 void sally_conn_hang_up(sally_conn *conn)
 {
+    sally_ossl_begin();
     sally_conn_lock(conn);
     if (conn->engine != NULL && !conn->out.closed) {
         sally_want want;

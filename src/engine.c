@@ -1,9 +1,9 @@
 /* L4 engine: TLS as non-blocking steps (engine.h has the rules).
  *
- * Each step has the same shape: refuse what is known to be over, flush unsent ciphertext, empty the
- * error queue, call OpenSSL once, and turn its answer into a sally_step. The queue is emptied again
- * after a refusal and after a handshake; a read or a write that succeeds leaves nothing in it, and a
- * look at it costs 300 instructions (E1). Thanks to the BIO, OpenSSL never says WANT_WRITE, and its
+ * Each step has the same shape: refuse what is known to be over, flush unsent ciphertext, call OpenSSL
+ * once, and turn its answer into a sally_step. The error queue (E1) is emptied by whoever begins a
+ * call, and here after a refusal and after a handshake: a read or a write that succeeds leaves nothing
+ * in it, and each look at it costs 300 instructions. Thanks to the BIO, OpenSSL never says WANT_WRITE, and its
  * WANT_READ means "poll" only if the BIO really found nothing; otherwise a message that is not data
  * was processed (auto-retry is off), and the caller looks for breaks before it steps again.
  */
@@ -109,7 +109,6 @@ static void begin(sally_engine *e)
     (void)sally_bio_flush(&e->bio);
     e->bio.receive_blocked = false;
     e->bio.drained = false;
-    sally_ossl_begin();
 }
 
 /* OpenSSL did not do what it was asked for: find out why, and what to wait for. */

@@ -2,6 +2,9 @@
  * SSL_do_handshake and SSL_shutdown. It waits for nothing and locks nothing: its owner (conn.c)
  * serialises the calls and does the waiting.
  *
+ * Whoever begins a series of steps has emptied the error queue (sally_ossl_begin); each step leaves it
+ * empty.
+ *
  * Rules that the steps keep:
  *   - unsent ciphertext goes out before anything else, in every step (B6);
  *   - more than SALLY_UNSENT_MAX of it stops reading too, so that a peer that makes us answer without
