@@ -33,6 +33,7 @@ set(sally_l3_crypto
     context.c
     context_set.c
     context_build.c
+    context_remark.c
     context_identity.c
     context_verify.c
     context_default.c

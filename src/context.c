@@ -147,6 +147,8 @@ static ssl_status seal(ssl_context *context, ssl_error *err)
     sally_mutex_lock(&context->lock);
     ssl_status status = build_locked(context, "ssl_seal_context", err);
     if (status == SALLY_OK) {
+        sally_error_none(err);
+        sally_context_remark(context, err);
         sally_store_rel(&context->sealed, 1);
     }
     sally_mutex_unlock(&context->lock);

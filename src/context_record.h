@@ -65,6 +65,10 @@ SSL_CTX *sally_context_scratch(const ssl_context *context);
 ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,
                                ssl_error *err);
 
+/* For a context that can be sealed: puts what is odd about its certificates into err->text, which is
+ * empty, or leaves it so. */
+void sally_context_remark(const ssl_context *context, ssl_error *err);
+
 /* An unsealed context, refs 1; the protocol has been checked. NULL when out of memory. */
 ssl_context *sally_context_new(bool client, ssl_protocol protocol);
 /* USAGE for a source that names nothing. */

@@ -156,3 +156,31 @@ TEST(Build, ServerNeedsAWholeIdentity)
 }
 
 } // namespace
+
+TEST(Seal, C2_ReportsWhatIsOddAndRefusesItNot)
+{
+    struct {
+        const char *identity;
+        const char *remark; // "": none
+    } cases[] = {{"expired", "has expired"}, {"server", "alone"}, {"chain", ""}};
+    for (const auto &one : cases) {
+        SCOPED_TRACE(one.identity);
+        Context context = server_context(one.identity);
+        ssl_error err = {};
+        EXPECT_EQ(SALLY_OK, ssl_seal_context(context.get(), &err));
+        EXPECT_TRUE(ssl_context_is_sealed(context.get()));
+        EXPECT_EQ(SALLY_OK, err.status);
+        EXPECT_EQ(one.remark[0] == '\0', err.text[0] == '\0') << err.text;
+        EXPECT_NE(nullptr, strstr(err.text, one.remark)) << err.text;
+    }
+}
+
+TEST(Seal, C2_ACertificateWhoseIssuerIsAmongItsRootsIsNotAlone)
+{
+    Context context = server_context("server");
+    ssl_error err = {};
+    ASSERT_EQ(SALLY_OK,
+              ssl_load_verify_root_certificates(context.get(), cert_path("ca.pem").c_str(), &err));
+    EXPECT_EQ(SALLY_OK, ssl_seal_context(context.get(), &err));
+    EXPECT_STREQ("", err.text);
+}
