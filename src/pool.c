@@ -67,14 +67,15 @@ static bool call_away(pool_thread *t)
     return called;
 }
 
+/* Over all slots, not those that run: others may still be starting, and an empty one does not dwell. */
 static void call_one_away(sally_pool *pool)
 {
-    for (int i = 0; i < pool->running && !call_away(&pool->threads[i]); i++) {}
+    for (int i = 0; i < pool->setup.workers && !call_away(&pool->threads[i]); i++) {}
 }
 
 void sally_pool_stir(sally_pool *pool)
 {
-    for (int i = 0; pool != NULL && i < pool->running; i++) {
+    for (int i = 0; pool != NULL && i < pool->setup.workers; i++) {
         (void)call_away(&pool->threads[i]);
     }
 }
