@@ -201,6 +201,7 @@ class BadListenTest : public testing::TestWithParam<BadListen>
 TEST_P(BadListenTest, IsAClearError_E2_E3)
 {
     Context server = server_context();
+    warm_up(); // a name lookup waits on the thread's own wake
     FdGuard guard;
     ssl_listen_options options = loopback_options();
     if (GetParam().spoil != nullptr) {
