@@ -69,11 +69,12 @@ start_server() {
     wait_until grep -q '^listening on ' "$work/server.out" ||
         fail "the server did not say where it listens" "$work/server.out" "$work/server.err"
     address=$(sed -n 's/^listening on //p' "$work/server.out")
+    host=${address%:*}
     port=${address##*:}
     echo "1. The server listens on $address, with a certificate made for this build."
 }
 
-client() { "$examples/echo_client" --ca "$certs/ca.pem" --timeout 60 localhost "$port"; }
+client() { "$examples/echo_client" --ca "$certs/ca.pem" --timeout 60 "$host" "$port"; }
 
 show_line() {
     echo "Open both doors." >"$work/line"
@@ -98,7 +99,7 @@ show_bulk() {
 # server that has nothing to say.
 show_break() {
     mkfifo "$work/input" || exit 1
-    with_signals "$examples/echo_client" --ca "$certs/ca.pem" localhost "$port" \
+    with_signals "$examples/echo_client" --ca "$certs/ca.pem" "$host" "$port" \
         <"$work/input" >"$work/waiting.out" 2>"$work/waiting.err" &
     client_pid=$!
     exec 3>"$work/input"

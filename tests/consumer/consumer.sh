@@ -64,7 +64,7 @@ try_programs() { # DIRECTORY
         sleep 0.01
     done
     port=$(sed 's/.*://' "$work/address")
-    said=$(echo 'from strangers' | "$1/echo_client" --ca "$CERTS/ca.pem" localhost "$port")
+    said=$(echo 'from strangers' | "$1/echo_client" --ca "$CERTS/ca.pem" 127.0.0.1 "$port")
     [ "$said" = 'from strangers' ] || fail "echo_client got: $said"
     kill -TERM "$server"
     wait "$server" || fail "echo_server ended with status $?"
