@@ -1,4 +1,5 @@
-// How a server ends: nothing that was accepted is lost, and nothing is waited for without bound. Rules: W6.
+// How a server ends: nothing that was accepted is lost, and nothing is waited for without bound.
+// Rules: W6.
 #include <gtest/gtest.h>
 
 #include <atomic>
