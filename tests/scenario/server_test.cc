@@ -211,7 +211,7 @@ TEST_F(Serving, W1_AHandlerThatClosedItsPortsDisturbsNoOtherConnection)
     Latch release_blocker;
     Service service(
         [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            char first;
+            char first = 0;
             size_t got;
             if (ssl_peek(in, &first, 1, &got, nullptr) == SALLY_OK && first == 'A') {
                 EXPECT_EQ(SALLY_OK, ssl_read(in, &first, 1, &got, nullptr));
