@@ -4,14 +4,13 @@ set -u
 
 usage() {
     cat <<'END'
-usage: tools/test.sh [--long] [--again] [--preset NAME] [-L LABEL] [-LE LABEL] [-E PATTERN] [PATTERN...]
+usage: tools/test.sh [--long] [--preset NAME] [-L LABEL] [-LE LABEL] [-E PATTERN] [PATTERN...]
 
 Installs what is missing, configures, builds and runs the tests. With patterns (regular expressions
 of ctest) only the tests whose name matches one of them; -L, -LE and -E choose as ctest's do. Labels
 are the directories of tests/: unit, conformance, scenario, contract, interop, consumer, stress, ...
 
   --long         long runs: SALLY_TEST_LONG=1, and time limits to match
-  --again        what fails is run once more; what passes only then is named as flaky, not failed
   --preset NAME  dev (default), release, asan, tsan, coverage or portable; builds in build/NAME
   --help         this text
 
@@ -82,7 +81,6 @@ read_report() { # FILE
 cd "$(dirname "$0")/.." || exit 1
 preset=dev
 long=OFF
-again=no
 patterns=
 add_pattern() { patterns=${patterns:+$patterns|}$1; }
 
@@ -98,7 +96,6 @@ while [ "$count" -gt 0 ]; do
         exit 0
         ;;
     --long) long=ON ;;
-    --again) again=yes ;;
     --preset | -L | -LE | -E)
         [ "$count" -gt 0 ] || wrong_usage "$word needs a value"
         case $word in
@@ -142,15 +139,6 @@ counts=$(read_report "$report")
 printf '%s\n' "$counts" | sed '$d'
 # shellcheck disable=SC2046 # three numbers
 set -- $(printf '%s\n' "$counts" | sed -n '$s/^counts //p')
-if [ "$again" = yes ] && [ "$status" -ne 0 ] && [ "$2" -gt 0 ]; then
-    flaky=$(sed 's/^[0-9]*:/flaky: /' "$build/Testing/Temporary/LastTestsFailed.log")
-    echo "== what failed, once more ($preset)"
-    if ctest --preset "$preset" --rerun-failed; then
-        status=0
-        printf '%s\n' "$flaky"
-        set -- "$(($1 + $2))" 0 "$3"
-    fi
-fi
 # ctest failed for a reason that no test shows: that is a failure too.
 if [ "$status" -ne 0 ] && [ "$2" -eq 0 ]; then
     set -- "$1" 1 "$3"
