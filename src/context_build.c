@@ -96,7 +96,7 @@ static const char default_ciphers[] =
     "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:"
     "!aNULL:!eNULL:!DSS:!PSK:!SRP:!AESCCM";
 
-static void set_options(const ssl_context *context, SSL_CTX *ctx)
+static bool set_options(const ssl_context *context, SSL_CTX *ctx)
 {
     const uint64_t refuse = SSL_OP_NO_RENEGOTIATION;
     const uint64_t allow = SSL_OP_ALLOW_CLIENT_RENEGOTIATION;
@@ -108,6 +108,13 @@ static void set_options(const ssl_context *context, SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  (context->renegotiation ? allow : refuse));
     SSL_CTX_set_post_handshake_auth(ctx, context->client && context->identity.key != NULL);
+    return true;
+}
+
+static bool set_verify(const ssl_context *context, SSL_CTX *ctx)
+{
+    sally_verify_configure(ctx, context->client, context->verify, context->verify_hostname);
+    return true;
 }
 
 /* A ticket that was given without a client certificate is no pass where one is required: OpenSSL
@@ -130,8 +137,9 @@ static bool set_ciphers(const ssl_context *context, SSL_CTX *ctx)
 }
 
 /* Whether protocols, lists and security level together leave anything to offer. */
-static bool has_cipher(SSL_CTX *ctx)
+static bool has_cipher(const ssl_context *context, SSL_CTX *ctx)
 {
+    (void)context;
     SSL *ssl = SSL_new(ctx);
     STACK_OF(SSL_CIPHER) *left = ssl != NULL ? SSL_get1_supported_ciphers(ssl) : NULL;
     bool some = sk_SSL_CIPHER_num(left) > 0;
@@ -153,8 +161,9 @@ static ssl_status check_identity(const ssl_context *context, const char *call, s
                       has_leaf ? "private key" : "certificate");
 }
 
-static bool set_identity(const sally_identity *identity, SSL_CTX *ctx)
+static bool set_identity(const ssl_context *context, SSL_CTX *ctx)
 {
+    const sally_identity *identity = &context->identity;
     return identity->leaf == NULL ||
            SSL_CTX_use_cert_and_key(ctx, identity->leaf, identity->key, identity->issuers, 1) == 1;
 }
@@ -202,8 +211,9 @@ static bool add_defaults(X509_STORE *store)
            (directory[0] == '\0' || X509_STORE_load_path(store, directory) == 1);
 }
 
-static bool set_trust(const sally_trust *trust, SSL_CTX *ctx)
+static bool set_trust(const ssl_context *context, SSL_CTX *ctx)
 {
+    const sally_trust *trust = &context->trust;
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     for (size_t i = 0; i < trust->directory_count; i++) {
         if (X509_STORE_load_path(store, trust->directories[i]) != 1) {
@@ -215,26 +225,31 @@ static bool set_trust(const sally_trust *trust, SSL_CTX *ctx)
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+/* Each sets what it reads from the record; false with OpenSSL's queue saying why. In this order: later
+ * parts build on earlier ones. */
+static const struct part {
+    bool (*set)(const ssl_context *context, SSL_CTX *ctx);
+    const char *why; /* it failed */
+} parts[] = {
+    {set_options, "the options are refused"},
+    {set_verify, "verification cannot be set up"},
+    {set_sessions, "sessions cannot be set up"},
+    {set_ciphers, "the ciphers are refused"},
+    {set_identity, "certificate and private key are refused"},
+    {set_trust, "the verify sources are refused"},
+    {has_cipher, "no cipher is left for these protocols at this security level"},
+};
+
 static ssl_status configure(const ssl_context *context, SSL_CTX *ctx, const char *call,
                             ssl_error *err)
 {
-    const char *why = NULL;
-    set_options(context, ctx);
-    sally_verify_configure(ctx, context->client, context->verify, context->verify_hostname);
-    if (!set_sessions(context, ctx)) {
-        why = "sessions cannot be set up";
-    } else if (!set_ciphers(context, ctx)) {
-        why = "the ciphers are refused";
-    } else if (!set_identity(&context->identity, ctx)) {
-        why = "certificate and private key are refused";
-    } else if (!set_trust(&context->trust, ctx)) {
-        why = "the verify sources are refused";
-    } else if (!has_cipher(ctx)) {
-        why = "no cipher is left for these protocols at this security level";
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!parts[i].set(context, ctx)) {
+            return sally_fail_ossl(err, SALLY_CONFIG, SALLY_PHASE_CONFIG, "%s: %s", call,
+                                   parts[i].why);
+        }
     }
-    return why == NULL
-               ? SALLY_OK
-               : sally_fail_ossl(err, SALLY_CONFIG, SALLY_PHASE_CONFIG, "%s: %s", call, why);
+    return SALLY_OK;
 }
 
 ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,

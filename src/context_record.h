@@ -12,6 +12,8 @@
 
 #include "atomic.h"
 #include "context.h"
+#include "sallyport/load.h"
+#include "sallyport/verify.h"
 #include "sync.h"
 
 /* Who we are. All NULL: nobody. A key may come before its chain, and the reverse. */

@@ -9,7 +9,7 @@
 #include <openssl/x509.h>
 #include <stdbool.h>
 
-#include "context.h"
+#include "sallyport/load.h"
 
 /* What is loaded from where, for error texts. */
 typedef struct sally_source {

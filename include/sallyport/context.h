@@ -1,7 +1,8 @@
 /*
  * sallyport/context.h: what a connection may do, and who it is.
  *
- * An ssl_context is a record of settings: protocols, identity, whom to trust, ciphers. Connections
+ * An ssl_context is a record of settings: protocols, identity, whom to trust, ciphers. load.h loads
+ * certificates and keys into it, verify.h says what is required of the peer. Connections
  * made with it take a snapshot; a setter called later affects later connections only. A setter that
  * fails changes nothing (C2). ssl_seal_context ends the changes: after it every setter gives
  * SALLY_SEALED before it looks at its arguments' files, and the context may be shared by threads
@@ -13,8 +14,6 @@
  * Safe by default: TLS 1.2 and 1.3 only, no compression, no renegotiation. A client context made
  * with SALLY_PROTOCOL_AUTO verifies nothing until told to; SALLY_PROTOCOL_SECURE, or NULL where
  * ssl_connect takes a context, verifies the chain and the host name against the system's roots.
- *
- * Files are read at the call, whole, and must be regular files of at most SALLY_FILE_MAX bytes.
  */
 #ifndef SALLYPORT_CONTEXT_H
 #define SALLYPORT_CONTEXT_H
@@ -42,9 +41,6 @@ typedef enum ssl_protocol {
     SALLY_PROTOCOL_SSLV2,          /**< UNSUPPORTED: OpenSSL has none */
     SALLY_PROTOCOL_SSLV3           /**< UNSUPPORTED where OpenSSL has none (RFC 7568) */
 } ssl_protocol;
-
-/** The largest file that is loaded, in bytes. */
-#define SALLY_FILE_MAX (8 * 1024 * 1024)
 
 /**
  * Makes a client context, in *context. SALLY_PROTOCOL_SECURE gives a reference to the shared, sealed
@@ -89,88 +85,6 @@ SALLY_API bool ssl_context_is_server(const ssl_context *context);
 SALLY_API ssl_status ssl_seal_context(ssl_context *context, ssl_error *err);
 /** Whether it is sealed. Threads: any. */
 SALLY_API bool ssl_context_is_sealed(const ssl_context *context);
-
-/** How to read a private key. All zero: any key type, PEM, no passphrase. */
-typedef struct ssl_key_options {
-    bool rsa_only; /**< take the first RSA key of the file, skip others (Racket's rsa? #t) */
-    bool asn1;     /**< the file is DER, not PEM */
-    /** Called for an encrypted key: write at most `size` bytes of passphrase to `buf`, return their
-     *  number, or -1 for none. Called on the loading thread, no library lock held. May be NULL: an
-     *  encrypted key is refused then; no terminal is ever asked. */
-    int (*passphrase)(char *buf, int size, void *user);
-    void *user;
-    uint64_t reserved[4];
-} ssl_key_options;
-
-/**
- * Loads the chain that identifies us: PEM, leaf first, then its issuers. Replaces the old chain. If a
- * key is loaded already it must match: to replace both use ssl_load_identity.
- * Threads: any, one setter at a time.
- * Errors: SEALED, SYSTEM (cannot read), CONFIG (not PEM, damaged, not a certificate, out of order, does not
- *   match the key), LIMIT (larger than SALLY_FILE_MAX), MEMORY. Keeps: C2, C3.
- */
-SALLY_API ssl_status ssl_load_certificate_chain(ssl_context *context, const char *path,
-                                                ssl_error *err);
-
-/** Loads the private key of the chain. `options` may be NULL.
- *  Threads and errors as for ssl_load_certificate_chain. Keeps: C2, C3. */
-SALLY_API ssl_status ssl_load_private_key(ssl_context *context, const char *path,
-                                          const ssl_key_options *options, ssl_error *err);
-
-/** Loads chain and key as a pair: both are replaced, or neither. `options` may be NULL.
- *  Threads and errors as for ssl_load_certificate_chain. Keeps: C2, C3. */
-SALLY_API ssl_status ssl_load_identity(ssl_context *context, const char *chain_path,
-                                       const char *key_path, const ssl_key_options *options,
-                                       ssl_error *err);
-
-/** Where trust anchors come from. */
-typedef enum ssl_verify_source_kind {
-    SALLY_VERIFY_FILE = 0, /**< a PEM file of certificates, loaded at the call */
-    SALLY_VERIFY_DIRECTORY, /**< a directory of hashed names (openssl-rehash(1)), searched when needed */
-    SALLY_VERIFY_DEFAULT /**< SSL_CERT_FILE and SSL_CERT_DIR, or the system's; path is ignored */
-} ssl_verify_source_kind;
-
-typedef struct ssl_verify_source {
-    ssl_verify_source_kind kind;
-    const char *path;
-} ssl_verify_source;
-
-/**
- * Adds trust anchors. With `try_only` a source that cannot be loaded is passed over.
- * SALLY_VERIFY_DEFAULT is read when the context is sealed or first used, and what is missing there is
- *   passed over: less is trusted then, never more. A directory's path must not have a colon.
- * Threads: any, one setter at a time. Errors: SEALED, SYSTEM, CONFIG, LIMIT, MEMORY. Keeps: C3.
- */
-SALLY_API ssl_status ssl_load_verify_source(ssl_context *context, const ssl_verify_source *source,
-                                            bool try_only, ssl_error *err);
-/** ssl_load_verify_source of a PEM file. */
-SALLY_API ssl_status ssl_load_verify_root_certificates(ssl_context *context, const char *path,
-                                                       ssl_error *err);
-/** Adds every source of the list set by ssl_default_verify_sources_set, passing over what cannot be
- *  loaded. */
-SALLY_API ssl_status ssl_load_default_verify_sources(ssl_context *context, ssl_error *err);
-/**
- * Replaces the process's list of default sources; `count` 0 is an empty list. At first it is one
- * SALLY_VERIFY_DEFAULT. At most SALLY_VERIFY_SOURCES_MAX.
- * Ownership: copies. Threads: any. Errors: USAGE, LIMIT, MEMORY.
- */
-SALLY_API ssl_status ssl_default_verify_sources_set(const ssl_verify_source *sources, size_t count,
-                                                    ssl_error *err);
-#define SALLY_VERIFY_SOURCES_MAX 32
-
-/**
- * Requires the peer's certificate to be valid: a client checks the server's, a server asks for the
- * client's and refuses one that sends none. Without it nothing is required.
- * Errors: SEALED. Keeps: C7. See also ssl_set_verify_hostname.
- */
-SALLY_API ssl_status ssl_set_verify(ssl_context *context, bool on, ssl_error *err);
-/**
- * Checks the peer's certificate against the host name given to ssl_connect, by RFC 9525: DNS names
- * and IP addresses of subjectAltName, a wildcard as the whole leftmost label only, never the common
- * name. Does not imply ssl_set_verify.
- * Errors: SEALED, USAGE (a server context). Keeps: C7.
- */
-SALLY_API ssl_status ssl_set_verify_hostname(ssl_context *context, bool on, ssl_error *err);
 
 /** The cipher list for TLS 1.2 and older, in the form of openssl-ciphers(1).
  *  Errors: SEALED, CONFIG (nothing in it is known), USAGE (NULL). */

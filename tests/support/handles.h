@@ -9,12 +9,13 @@
 
 #include "sallyport/break.h"
 #include "sallyport/connect.h"
-#include "sallyport/context.h"
 #include "sallyport/error.h"
 #include "sallyport/listener.h"
+#include "sallyport/load.h"
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"
+#include "sallyport/verify.h"
 
 namespace sallytest
 {
