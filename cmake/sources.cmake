@@ -55,6 +55,7 @@ set(sally_l5_ports
 
 set(sally_l6_ends
     connect.c
+    connect_race.c
     listener.c
     listener_open.c
     handshakes.c

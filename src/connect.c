@@ -1,59 +1,86 @@
 /* L6 ends: the client's way in (B6, B8).
  *
- * Name, addresses in turn, TCP, handshake: each step is bounded by the one scope of the call. The
- * socket has one owner at every moment: connect_to until TCP is up, then the transport, then the
- * connection; whoever owns it when a step fails, or a break comes, ends it. So nothing is left behind.
+ * Name, TCP, handshake: each step is bounded by the one scope of the call. The socket has one owner
+ * at every moment: the race over the addresses (connect_race.c) until TCP is up, then the transport,
+ * then the connection; whoever owns it when a step fails, or a break comes, ends it. So nothing is left
+ * behind.
  *
  * No locks: everything here belongs to the call until it returns the ports.
  */
 #include "sallyport/connect.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "conn.h"
+#include "connect_race.h"
 #include "context.h"
 #include "error.h"
 #include "linger.h"
 #include "ossl.h"
-#include "resolve.h"
 #include "sock.h"
 
 #define PORT_MAX    65535
 #define UNIX_PREFIX "unix:"
 
-/* A Unix socket whose backlog is full offers nothing to wait for: try again so often. */
-#define UNIX_RETRY_MS 10
-
-static const char call[] = "ssl_connect";
-
+/* What a call asks for. */
 typedef struct target {
+    const char *call;
     const char *hostname;
     int port;
     bool is_unix;
-    ssl_context *context;
+    const ssl_connect_options *options;
 } target;
+
+static const ssl_connect_options usual = SALLY_CONNECT_OPTIONS;
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+
+static ssl_status fail_usage(const target *to, const char *why, ssl_error *err)
+{
+    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT, "%s: %s", to->call, why);
+}
 
 static ssl_status check_port(const target *to, ssl_error *err)
 {
     if (to->is_unix && to->port != 0) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT,
-                          "%s: port %d given for the Unix socket \"%s\"; it must be 0", call,
+                          "%s: port %d given for the Unix socket \"%s\"; it must be 0", to->call,
                           to->port, to->hostname);
     }
     if (!to->is_unix && (to->port < 1 || to->port > PORT_MAX)) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT,
-                          "%s: port %d is out of range; TCP ports are 1 to %d", call, to->port,
+                          "%s: port %d is out of range; TCP ports are 1 to %d", to->call, to->port,
                           PORT_MAX);
     }
     return SALLY_OK;
 }
 
+static ssl_status check_options(const target *to, ssl_error *err)
+{
+    const ssl_connect_options *options = to->options;
+    if (options->attempt_delay_ms >= 0 && options->attempt_delay_ms < SALLY_ATTEMPT_DELAY_MIN_MS) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT,
+                          "%s: options.attempt_delay_ms is %d; RFC 8305 asks for %d at least, and "
+                          "negative stands for one attempt at a time",
+                          to->call, (int)options->attempt_delay_ms, SALLY_ATTEMPT_DELAY_MIN_MS);
+    }
+    if (options->timeout_ms == 0) {
+        return fail_usage(to,
+                          "options.timeout_ms is 0: nothing could be done; negative stands for no "
+                          "limit",
+                          err);
+    }
+    if (options->server_name != NULL && options->server_name[0] == '\0') {
+        return fail_usage(to, "options.server_name is empty; NULL stands for the hostname", err);
+    }
+    return SALLY_OK;
+}
+
 /* Before any network: a context that cannot do it is found out here. */
-static ssl_status check_context(ssl_context *context, ssl_error *err)
+static ssl_status check_context(const target *to, ssl_error *err)
 {
     sally_policy policy;
-    ssl_status status = sally_context_policy(context, true, call, &policy, err);
+    ssl_status status = sally_context_policy(to->options->context, true, to->call, &policy, err);
     if (status == SALLY_OK) {
         sally_policy_fini(&policy);
     }
@@ -63,131 +90,31 @@ static ssl_status check_context(ssl_context *context, ssl_error *err)
 static ssl_status check_target(const target *to, ssl_error *err)
 {
     if (to->hostname == NULL || to->hostname[0] == '\0') {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT, "%s: hostname is %s", call,
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT, "%s: hostname is %s", to->call,
                           to->hostname == NULL ? "NULL" : "empty");
     }
     ssl_status status = check_port(to, err);
-    return status == SALLY_OK ? check_context(to->context, err) : status;
-}
-
-/* ---- TCP ----------------------------------------------------------------------------------- */
-
-/* Sleeps until the fd (-1: none) is writable, for at most `bound`, and no longer than the scope allows. OK when
- * the bound passed, too. */
-static ssl_status await_writable(int fd, const sally_scope *scope, ssl_deadline bound,
-                                 ssl_error *err)
-{
-    struct pollfd fds[1 + SALLY_WAIT_SPARE] = {{.fd = fd, .events = POLLOUT}};
-    sally_scope bounded = *scope;
-    sally_scope_bound(&bounded, bound);
-    sally_wait wait = {.fds = fds, .count = 1, .scope = &bounded, .phase = SALLY_PHASE_CONNECT};
-    ssl_status status = SALLY_OK;
-    (void)sally_wait_run(&wait, &status, err);
-    bool own_bound = status == SALLY_TIMEOUT && !sally_deadline_passed(scope->deadline);
-    return own_bound ? SALLY_OK : status;
-}
-
-/* One attempt, in *error as an errno, 0 for done. Not OK: the scope stopped it. */
-static ssl_status attempt(int fd, const sally_addr *addr, const sally_scope *scope, int *error,
-                          ssl_error *err)
-{
-    ssl_status status = sally_scope_check(scope, SALLY_PHASE_CONNECT, err);
-    if (status != SALLY_OK) {
-        return status;
+    if (status == SALLY_OK) {
+        status = check_options(to, err);
     }
-    *error = sally_sock_connect(fd, addr);
-    if (*error == EINPROGRESS) {
-        status = await_writable(fd, scope, SALLY_NEVER, err);
-        *error = status == SALLY_OK ? sally_sock_connect_result(fd) : 0;
-    } else if (*error == EAGAIN) {
-        status = await_writable(-1, scope, sally_deadline_after_ms(UNIX_RETRY_MS), err);
-    }
-    return status;
-}
-
-static ssl_status fail_connect(const target *to, const sally_addr *addr, int error, ssl_error *err)
-{
-    char where[SALLY_ADDR_TEXT_SIZE];
-    sally_addr_text_port(addr, where, sizeof where);
-    if (to->is_unix) {
-        return sally_fail_errno(err, error, SALLY_PHASE_CONNECT, "%s: cannot connect to %s", call,
-                                where);
-    }
-    return sally_fail_errno(err, error, SALLY_PHASE_CONNECT,
-                            "%s: cannot connect to %s port %d (%s)", call, to->hostname, to->port,
-                            where);
-}
-
-/* On failure no fd is left. */
-static ssl_status connect_to(const target *to, const sally_addr *addr, const sally_scope *scope,
-                             int *fd, ssl_error *err)
-{
-    int error = sally_sock_open(addr->storage.ss_family, fd);
-    if (error != 0) {
-        return fail_connect(to, addr, error, err);
-    }
-    ssl_status status;
-    do {
-        status = attempt(*fd, addr, scope, &error, err);
-    } while (status == SALLY_OK && error == EAGAIN);
-    if (status == SALLY_OK && error != 0) {
-        status = fail_connect(to, addr, error, err);
-    }
-    if (status != SALLY_OK) {
-        sally_sock_close(*fd);
-        *fd = -1;
-    }
-    return status;
-}
-
-/* An address that this machine has no way to says less about the host than one that answered. */
-static bool is_local_obstacle(int error)
-{
-    switch (error) {
-    case EAFNOSUPPORT:
-    case EADDRNOTAVAIL:
-    case ENETUNREACH:
-    case EPERM:
-    case EACCES: return true;
-    default: return false;
-    }
-}
-
-/* Tries the addresses in turn; *reached is the index of the one that took us. Of the failures the
- * last is reported, or the last that came from the host. */
-static ssl_status connect_to_any(const target *to, const sally_resolved *found,
-                                 const sally_scope *scope, int *fd, int *reached, ssl_error *err)
-{
-    ssl_error told = {.status = SALLY_OK};
-    for (int i = 0; i < found->count; i++) {
-        ssl_error failure;
-        ssl_status status = connect_to(to, &found->addresses[i], scope, fd, &failure);
-        if (status == SALLY_OK) {
-            *reached = i;
-            return SALLY_OK;
-        }
-        if (status != SALLY_SYSTEM || told.status == SALLY_OK ||
-            !is_local_obstacle(failure.sys_errno)) {
-            told = failure;
-        }
-        if (status != SALLY_SYSTEM) {
-            break;
-        }
-    }
-    if (err != NULL) {
-        *err = told;
-    }
-    return told.status;
+    return status == SALLY_OK ? check_context(to, err) : status;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+/* The name that is sent and checked; a Unix socket has none of its own. */
+static const char *server_name(const target *to)
+{
+    const char *usual_name = to->is_unix ? NULL : to->hostname;
+    return to->options->server_name != NULL ? to->options->server_name : usual_name;
+}
+
 static sally_conn_setup setup_of(const target *to, const sally_addr *remote)
 {
-    sally_engine_setup engine = {.context = to->context,
+    sally_engine_setup engine = {.context = to->options->context,
                                  .client = true,
-                                 .hostname = to->is_unix ? NULL : to->hostname,
-                                 .call = call};
+                                 .hostname = server_name(to),
+                                 .call = to->call};
     return (sally_conn_setup){.engine = engine, .remote = remote};
 }
 
@@ -198,7 +125,7 @@ static ssl_status make_conn(const sally_conn_setup *setup, int fd, sally_conn **
     sally_transport *transport = sally_transport_sock_new(fd, sally_linger_retire);
     if (transport == NULL) {
         sally_sock_close(fd);
-        return sally_fail_memory(err, SALLY_PHASE_CONNECT, call);
+        return sally_fail_memory(err, SALLY_PHASE_CONNECT, setup->engine.call);
     }
     ssl_status status = sally_conn_new(setup, transport, conn, err);
     if (status != SALLY_OK) {
@@ -208,23 +135,42 @@ static ssl_status make_conn(const sally_conn_setup *setup, int fd, sally_conn **
     return status;
 }
 
+/* The fd, and in *remote where it leads. */
+static ssl_status open_tcp(const target *to, const sally_scope *scope, int *fd, sally_addr *remote,
+                           ssl_error *err)
+{
+    sally_resolved found;
+    int reached;
+    ssl_status status = sally_resolve(to->hostname, to->port, false, scope, &found, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_race race = {.call = to->call,
+                       .hostname = to->hostname,
+                       .port = to->port,
+                       .delay_ms = to->options->attempt_delay_ms,
+                       .scope = scope};
+    sally_race_interleave(&found);
+    status = sally_race_run(&race, &found, fd, &reached, err);
+    if (status == SALLY_OK) {
+        *remote = found.addresses[reached];
+    }
+    return status;
+}
+
 static ssl_status open_conn(const target *to, const sally_scope *scope, sally_conn **conn,
                             ssl_error *err)
 {
-    sally_resolved found;
     int fd = -1;
-    int reached = 0;
-    ssl_status status = sally_resolve(to->hostname, to->port, false, scope, &found, err);
-    if (status == SALLY_OK) {
-        status = connect_to_any(to, &found, scope, &fd, &reached, err);
-    }
+    sally_addr remote;
+    ssl_status status = open_tcp(to, scope, &fd, &remote, err);
     if (status != SALLY_OK) {
         return status;
     }
     if (!to->is_unix) {
         sally_sock_no_delay(fd);
     }
-    sally_conn_setup setup = setup_of(to, &found.addresses[reached]);
+    sally_conn_setup setup = setup_of(to, &remote);
     return make_conn(&setup, fd, conn, err);
 }
 
@@ -251,7 +197,7 @@ static ssl_status connect_in_scope(const target *to, const sally_scope *scope, s
     sally_conn *conn = NULL;
     ssl_status status = open_conn(to, scope, &conn, err);
     if (status == SALLY_OK) {
-        status = sally_conn_handshake_run(conn, scope, call, err);
+        status = sally_conn_handshake_run(conn, scope, to->call, err);
     }
     if (status != SALLY_OK) {
         drop(conn, status);
@@ -266,7 +212,7 @@ static ssl_status connect_how(const target *to, sally_how how, ssl_ports *ports,
 {
     sally_ossl_begin();
     if (ports == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONNECT, "%s: ports is NULL", call);
+        return fail_usage(to, "ports is NULL", err);
     }
     *ports = (ssl_ports){NULL, NULL};
     sally_scope scope = SALLY_SCOPE_NONE;
@@ -274,25 +220,56 @@ static ssl_status connect_how(const target *to, sally_how how, ssl_ports *ports,
     if (status == SALLY_OK && how.enable) {
         status = sally_scope_enable(&scope, how.brk, SALLY_PHASE_CONNECT, err);
     }
-    return status == SALLY_OK ? connect_in_scope(to, &scope, ports, err) : status;
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_scope_bound(&scope, sally_deadline_after_ms(to->options->timeout_ms));
+    return connect_in_scope(to, &scope, ports, err);
 }
 
-static target target_of(const char *hostname, int port, ssl_context *context)
+/* ---- calls --------------------------------------------------------------------------------- */
+
+static target target_of(const char *call, const char *hostname, int port,
+                        const ssl_connect_options *options)
 {
     bool is_unix = hostname != NULL && strncmp(hostname, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0;
-    return (target){hostname, port, is_unix, context};
+    return (target){call, hostname, port, is_unix, options != NULL ? options : &usual};
+}
+
+static ssl_connect_options options_with(ssl_context *context)
+{
+    ssl_connect_options options = usual;
+    options.context = context;
+    return options;
 }
 
 ssl_status ssl_connect(const char *hostname, int port, ssl_context *context, ssl_ports *ports,
                        ssl_error *err)
 {
-    target to = target_of(hostname, port, context);
+    ssl_connect_options options = options_with(context);
+    target to = target_of("ssl_connect", hostname, port, &options);
     return connect_how(&to, SALLY_PLAIN, ports, err);
 }
 
 ssl_status ssl_connect_enable_break(const char *hostname, int port, ssl_context *context,
                                     ssl_break *brk, ssl_ports *ports, ssl_error *err)
 {
-    target to = target_of(hostname, port, context);
+    ssl_connect_options options = options_with(context);
+    target to = target_of("ssl_connect", hostname, port, &options);
+    return connect_how(&to, SALLY_ENABLE(brk), ports, err);
+}
+
+ssl_status ssl_connect_with(const char *hostname, int port, const ssl_connect_options *options,
+                            ssl_ports *ports, ssl_error *err)
+{
+    target to = target_of("ssl_connect_with", hostname, port, options);
+    return connect_how(&to, SALLY_PLAIN, ports, err);
+}
+
+ssl_status ssl_connect_with_enable_break(const char *hostname, int port,
+                                         const ssl_connect_options *options, ssl_break *brk,
+                                         ssl_ports *ports, ssl_error *err)
+{
+    target to = target_of("ssl_connect_with", hostname, port, options);
     return connect_how(&to, SALLY_ENABLE(brk), ports, err);
 }

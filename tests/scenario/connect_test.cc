@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <set>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -14,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "scenario/ends.h"
+#include "support/full_listener.h"
 #include "support/guards.h"
 
 using namespace sallytest;
@@ -59,31 +59,6 @@ TEST_F(ConnectTest, ThePlainCallConnectsToo)
     EXPECT_TRUE(is(SALLY_OK, client));
     EXPECT_TRUE(is(SALLY_OK, served));
 }
-
-// By name, because numbers may be used again, and sockets of earlier connections go meanwhile.
-class SocketsSince
-{
-  public:
-    SocketsSince()
-    {
-        for (const auto &[fd, what] : open_fds()) {
-            before_.insert(what);
-        }
-    }
-    std::vector<int> opened() const
-    {
-        std::vector<int> fds;
-        for (const auto &[fd, what] : open_fds()) {
-            if (what.rfind("socket:", 0) == 0 && before_.count(what) == 0) {
-                fds.push_back(fd);
-            }
-        }
-        return fds;
-    }
-
-  private:
-    std::set<std::string> before_;
-};
 
 TEST_F(ConnectTest, P6_TcpNoDelayIsOnAtBothEnds)
 {
@@ -224,42 +199,90 @@ TEST_F(ConnectTest, ACutInTheHandshakeIsTruncated)
     }
 }
 
-// ---- breaks -------------------------------------------------------------------------------------
+// ---- options ------------------------------------------------------------------------------------
 
-// Takes no further connection: its backlog is full, and a further connect hangs.
-class FullListener
+ssl_connect_options options_for(ssl_context *context)
 {
-  public:
-    FullListener() : listener_(0, 0)
-    {
-        while (queued_.size() < 16 && connects_soon()) {}
-    }
-    int port() const
-    {
-        return listener_.port();
-    }
-    bool is_full() const
-    {
-        return queued_.size() < 16;
-    }
+    ssl_connect_options options = SALLY_CONNECT_OPTIONS;
+    options.context = context;
+    options.timeout_ms = kBoundMs;
+    return options;
+}
 
-  private:
-    bool connects_soon()
-    {
-        Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        sockaddr_in to = {};
-        to.sin_family = AF_INET;
-        to.sin_port = htons(static_cast<uint16_t>(port()));
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        (void)connect(fd.get(), reinterpret_cast<sockaddr *>(&to), sizeof to);
-        bool connected = wait_for_fd(fd.get(), POLLOUT, 200);
-        queued_.push_back(std::move(fd));
-        return connected;
+TEST_F(ConnectTest, C7_AnotherServerNameIsSentAndChecked)
+{
+    for (const char *name : {"localhost", "elsewhere.example"}) {
+        RawListener listener;
+        std::string sent;
+        Thread raw([&] {
+            auto peer = raw_peer(listener.accept(), raw_server());
+            (void)peer->handshake();
+            const char *asked = SSL_get_servername(peer->ssl(), TLSEXT_NAMETYPE_host_name);
+            sent = asked == nullptr ? "" : asked;
+        });
+        ssl_connect_options options = options_for(client_.get());
+        options.server_name = name;
+        Outcome outcome;
+        outcome.status = ssl_connect_with("127.0.0.1", listener.port(), &options,
+                                          outcome.ports.fill(), &outcome.err);
+        raw.join();
+        EXPECT_TRUE(is(name == std::string("localhost") ? SALLY_OK : SALLY_VERIFY, outcome));
+        EXPECT_EQ(name, sent);
     }
+}
 
-    RawListener listener_;
-    std::vector<Fd> queued_;
-};
+TEST_F(ConnectTest, B5_TheTimeoutBoundsTheWholeCall)
+{
+    RawListener silent;
+    SocketsSince since;
+    ssl_connect_options options = options_for(client_.get());
+    options.timeout_ms = 50;
+    ssl_ports ports;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_TIMEOUT,
+                   ssl_connect_with("127.0.0.1", silent.port(), &options, &ports, &err), err));
+    EXPECT_EQ(SALLY_PHASE_HANDSHAKE, err.phase);
+    Break early = deadline_in_ms(10);
+    options.timeout_ms = -1;
+    EXPECT_TRUE(is(SALLY_TIMEOUT,
+                   ssl_connect_with_enable_break("127.0.0.1", silent.port(), &options, early.get(),
+                                                 &ports, &err),
+                   err));
+    EXPECT_TRUE(since.opened().empty());
+}
+
+TEST_F(ConnectTest, E3_OptionsOutOfRangeAreNamed)
+{
+    ssl_connect_options slow_down = options_for(nullptr);
+    slow_down.attempt_delay_ms = 9;
+    ssl_connect_options no_time = options_for(nullptr);
+    no_time.timeout_ms = 0;
+    ssl_connect_options no_name = options_for(nullptr);
+    no_name.server_name = "";
+    const std::pair<const ssl_connect_options *, const char *> bad[] = {
+        {&slow_down, "attempt_delay_ms"}, {&no_time, "timeout_ms"}, {&no_name, "server_name"}};
+    for (const auto &[options, word] : bad) {
+        ssl_ports ports;
+        ssl_error err;
+        EXPECT_TRUE(
+            is(SALLY_USAGE, ssl_connect_with("127.0.0.1", 443, options, &ports, &err), err));
+        EXPECT_EQ(nullptr, ports.in);
+        EXPECT_NE(nullptr, strstr(err.text, word)) << err.text;
+        EXPECT_NE(nullptr, strstr(err.text, "ssl_connect_with")) << err.text;
+    }
+}
+
+TEST_F(ConnectTest, NullOptionsStandForTheUsualOnes)
+{
+    ClosedPort closed;
+    ssl_ports ports;
+    ssl_error err;
+    ssl_status status = ssl_connect_with("127.0.0.1", closed.port(), nullptr, &ports, &err);
+    EXPECT_TRUE(is(SALLY_SYSTEM, status, err)); // the secure context was there
+    EXPECT_EQ(ECONNREFUSED, err.sys_errno);
+}
+
+// ---- breaks -------------------------------------------------------------------------------------
 
 // Calls connect in a thread, breaks it there once it sleeps, and sees that nothing is left: at once, not
 // in a while.

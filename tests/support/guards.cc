@@ -99,6 +99,24 @@ size_t heap_bytes()
 #endif
 }
 
+SocketsSince::SocketsSince()
+{
+    for (const auto &[fd, what] : open_fds()) {
+        before_.insert(what);
+    }
+}
+
+std::vector<int> SocketsSince::opened() const
+{
+    std::vector<int> fds;
+    for (const auto &[fd, what] : open_fds()) {
+        if (what.rfind("socket:", 0) == 0 && before_.count(what) == 0) {
+            fds.push_back(fd);
+        }
+    }
+    return fds;
+}
+
 FdGuard::~FdGuard()
 {
     bool back = eventually([this] { return open_fds().size() <= before_.size(); });

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -23,6 +24,18 @@ std::map<int, std::string> open_fds();
 std::set<pid_t> running_threads();
 // Bytes that malloc has handed out; 0 where a sanitizer has its own malloc.
 size_t heap_bytes();
+
+// The sockets that were opened since it was made. By name, because numbers may be used again, and
+// sockets of earlier connections go meanwhile.
+class SocketsSince
+{
+  public:
+    SocketsSince();
+    std::vector<int> opened() const;
+
+  private:
+    std::set<std::string> before_;
+};
 
 class FdGuard
 {

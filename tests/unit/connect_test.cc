@@ -3,23 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <string>
-#include <vector>
 
-#include <netdb.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
-#include <sys/socket.h>
 
 #include "scenario/ends.h"
 #include "support/faults.h"
+#include "support/full_listener.h"
 #include "support/guards.h"
-
-extern "C" {
-#include "resolve.h"
-}
+#include "unit/fake_lookup.h"
 
 using namespace sallytest;
 using testing::Test;
@@ -27,56 +19,16 @@ using testing::Test;
 namespace
 {
 
-// What the lookup under test gives, or that it hangs until the gate opens.
-struct Answer {
-    std::vector<std::string> addresses;
-    bool hangs = false;
-    Latch gate;
-};
-Answer *answer;
-
-int fake_getaddrinfo(const char *, const char *service, const addrinfo *, addrinfo **result)
-{
-    if (answer->hangs) {
-        answer->gate.wait(60);
-        return EAI_AGAIN;
-    }
-    addrinfo hints = {};
-    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo **next = result;
-    for (const std::string &address : answer->addresses) {
-        int error = getaddrinfo(address.c_str(), service, &hints, next);
-        if (error != 0) {
-            return error;
-        }
-        next = &(*next)->ai_next;
-    }
-    return 0;
-}
-
 class ConnectUnit : public Test
 {
   protected:
-    void SetUp() override
-    {
-        answer = &answer_;
-        sally_resolve_set_hook(fake_getaddrinfo);
-    }
-    void TearDown() override
-    {
-        answer_.gate.open();
-        EXPECT_TRUE(eventually([] { return sally_resolve_helpers() == 0; }));
-        sally_resolve_set_hook(nullptr);
-    }
-
-    Answer answer_;
+    FakeLookup lookup_;
     Context client_ = client_context();
 };
 
 TEST_F(ConnectUnit, B8_ABreakInNameLookupReturnsAtOnceAndLeavesNothing)
 {
-    answer_.hangs = true;
+    lookup_.hangs = true;
     Break brk = new_break();
     Thread caller([&] {
         Outcome outcome = connect_at("slow.example", 443, client_.get(), brk.get());
@@ -90,7 +42,7 @@ TEST_F(ConnectUnit, B8_ABreakInNameLookupReturnsAtOnceAndLeavesNothing)
 
 TEST_F(ConnectUnit, B5_ADeadlineBoundsTheNameLookup)
 {
-    answer_.hangs = true;
+    lookup_.hangs = true;
     Break soon = deadline_in_ms(30);
     ssl_ports ports;
     ssl_error err;
@@ -149,7 +101,7 @@ class Served
 TEST_F(ConnectUnit, AddressesAreTriedInTurn)
 {
     Served served;
-    answer_.addresses = {"127.0.0.2", "255.255.255.255", "127.0.0.1"};
+    lookup_.addresses = {"127.0.0.2", "255.255.255.255", "127.0.0.1"};
     ssl_error err;
     ASSERT_TRUE(is(SALLY_OK, ssl_set_verify_hostname(client_.get(), false, &err), err));
     EXPECT_TRUE(is(SALLY_OK, connect_at("several.example", served.port(), client_.get())));
@@ -158,12 +110,59 @@ TEST_F(ConnectUnit, AddressesAreTriedInTurn)
 TEST_F(ConnectUnit, TheErrorIsOfTheLastAddressThatAnswered)
 {
     ClosedPort closed;
-    answer_.addresses = {"127.0.0.1", "127.0.0.2", "255.255.255.255"};
+    lookup_.addresses = {"127.0.0.1", "127.0.0.2", "255.255.255.255"};
     Outcome outcome = connect_at("several.example", closed.port(), client_.get());
     EXPECT_TRUE(is(SALLY_SYSTEM, outcome));
     EXPECT_EQ(ECONNREFUSED, outcome.err.sys_errno);
     EXPECT_NE(nullptr, strstr(outcome.err.text, "several.example")) << outcome.err.text;
     EXPECT_NE(nullptr, strstr(outcome.err.text, "127.0.0.2")) << outcome.err.text;
+    EXPECT_NE(nullptr, strstr(outcome.err.text, "3 addresses tried")) << outcome.err.text;
+}
+
+// The first address never answers, so a connection shows that the second did not wait for it.
+TEST_F(ConnectUnit, P5_AnAddressThatDoesNotAnswerDoesNotHoldTheOthersUp)
+{
+    Context context = server_context();
+    FullListener dead;
+    ASSERT_TRUE(dead.is_full());
+    ssl_listen_options there = SALLY_LISTEN_OPTIONS;
+    there.host = "127.0.0.2";
+    Listener listener = listen_with(there, context.get(), dead.port());
+    Outcome served;
+    Thread acceptor([&] { served = accept_from(listener.get()); });
+    lookup_.addresses = {"127.0.0.1", "127.0.0.2"};
+    ssl_connect_options options = SALLY_CONNECT_OPTIONS;
+    options.context = client_.get();
+    options.attempt_delay_ms = SALLY_ATTEMPT_DELAY_MIN_MS;
+    options.timeout_ms = kBoundMs;
+    options.server_name = "localhost";
+    Outcome client;
+    client.status = ssl_connect_with("several.example", dead.port(), &options, client.ports.fill(),
+                                     &client.err);
+    acceptor.join();
+    ASSERT_TRUE(is(SALLY_OK, client));
+    ASSERT_TRUE(is(SALLY_OK, served));
+    ssl_endpoints ends;
+    ASSERT_EQ(SALLY_OK, ssl_addresses(client.ports.in(), &ends, nullptr));
+    EXPECT_STREQ("127.0.0.2", ends.remote);
+}
+
+TEST_F(ConnectUnit, B6_ABreakAmidSeveralAttemptsLeavesNothing)
+{
+    FullListener dead;
+    FullListener dead_too(2, dead.port());
+    ASSERT_TRUE(dead.is_full() && dead_too.is_full());
+    lookup_.addresses = {"127.0.0.1", "127.0.0.2"};
+    SocketsSince since;
+    Break brk = new_break();
+    Thread caller([&] {
+        Outcome outcome = connect_at("several.example", dead.port(), client_.get(), brk.get());
+        EXPECT_TRUE(since.opened().empty());
+        EXPECT_TRUE(is(SALLY_BREAK, outcome));
+        EXPECT_EQ(SALLY_PHASE_CONNECT, outcome.err.phase);
+    });
+    EXPECT_TRUE(eventually([&] { return since.opened().size() == 2; }));
+    EXPECT_EQ(SALLY_OK, ssl_break_send(brk.get(), 1));
 }
 
 // Ours to the server that is there; what it made is gone again.
@@ -181,7 +180,6 @@ class ConnectFaults : public ConnectUnit
   protected:
     void SetUp() override
     {
-        ConnectUnit::SetUp();
         warm_up();
     }
     Try attempt()
