@@ -11,6 +11,7 @@
 #include "sallyport/error.h"
 #include "sallyport/listener.h"
 #include "sallyport/load.h"
+#include "sallyport/memory.h"
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"

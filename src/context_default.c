@@ -9,6 +9,8 @@
  */
 #include "context_record.h"
 
+#include <string.h>
+
 #include "mem.h"
 #include "ossl.h"
 
@@ -116,6 +118,64 @@ ssl_status ssl_default_verify_sources_set(const ssl_verify_source *sources, size
 {
     sally_ossl_begin();
     ssl_status status = set_list(sources, count, err);
+    sally_ossl_end();
+    return status;
+}
+
+/* ---- showing it ---------------------------------------------------------------------------- */
+
+static size_t path_size(const ssl_verify_source *source)
+{
+    return source->path != NULL ? strlen(source->path) + 1 : 0;
+}
+
+/* The list as one block, paths behind the sources. NULL when out of memory. */
+static ssl_verify_source *flatten(const source_list *list)
+{
+    size_t size = list->count * sizeof list->sources[0];
+    for (size_t i = 0; i < list->count; i++) {
+        size += path_size(&list->sources[i]);
+    }
+    ssl_verify_source *block = sally_alloc(size);
+    char *at = block != NULL ? (char *)(block + list->count) : NULL;
+    for (size_t i = 0; block != NULL && i < list->count; i++) {
+        const ssl_verify_source *source = &list->sources[i];
+        size_t length = path_size(source);
+        block[i] = (ssl_verify_source){source->kind, length > 0 ? at : NULL};
+        if (length > 0) {
+            memcpy(at, source->path, length);
+        }
+        at += length;
+    }
+    return block;
+}
+
+static ssl_status show_list(ssl_verify_source **sources, size_t *count, ssl_error *err)
+{
+    static const char call[] = "ssl_default_verify_sources";
+    if (sources != NULL) {
+        *sources = NULL;
+    }
+    if (count != NULL) {
+        *count = 0;
+    }
+    if (sources == NULL || count == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: %s is NULL", call,
+                          sources == NULL ? "sources" : "count");
+    }
+    sally_mutex_lock(&defaults.lock);
+    source_list *list = copy_current();
+    sally_mutex_unlock(&defaults.lock);
+    *sources = list != NULL ? flatten(list) : NULL;
+    *count = *sources != NULL ? list->count : 0;
+    free_list(list);
+    return *sources != NULL ? SALLY_OK : sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+}
+
+ssl_status ssl_default_verify_sources(ssl_verify_source **sources, size_t *count, ssl_error *err)
+{
+    sally_ossl_begin();
+    ssl_status status = show_list(sources, count, err);
     sally_ossl_end();
     return status;
 }

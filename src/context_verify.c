@@ -138,6 +138,17 @@ static ssl_status add_default(ssl_context *context, const char *call, ssl_error 
     return status;
 }
 
+static ssl_status refuse_store(const ssl_verify_source *source, const char *call, ssl_error *err)
+{
+    return sally_fail(
+        err, SALLY_UNSUPPORTED, SALLY_PHASE_CONFIG,
+        "%s: there is no %s \"%.160s\" on this system; use SALLY_VERIFY_DEFAULT for the "
+        "roots of the system that the program runs on",
+        call,
+        source->kind == SALLY_VERIFY_WIN32_STORE ? "Windows certificate store" : "Mac OS keychain",
+        source->path);
+}
+
 static ssl_status add_source(ssl_context *context, const ssl_verify_source *source,
                              const char *call, ssl_error *err)
 {
@@ -145,13 +156,15 @@ static ssl_status add_source(ssl_context *context, const ssl_verify_source *sour
     case SALLY_VERIFY_FILE: return add_file(context, source->path, call, err);
     case SALLY_VERIFY_DIRECTORY: return add_directory(context, source->path, call, err);
     case SALLY_VERIFY_DEFAULT: return add_default(context, call, err);
+    case SALLY_VERIFY_WIN32_STORE:
+    case SALLY_VERIFY_MACOSX_KEYCHAIN: return refuse_store(source, call, err);
     }
     return SALLY_USAGE;
 }
 
 ssl_status sally_source_check(const ssl_verify_source *source, const char *call, ssl_error *err)
 {
-    bool known = source != NULL && (unsigned)source->kind <= SALLY_VERIFY_DEFAULT;
+    bool known = source != NULL && (unsigned)source->kind <= SALLY_VERIFY_MACOSX_KEYCHAIN;
     if (!known) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
                           "%s: the verify source is NULL or of no known kind", call);
@@ -174,7 +187,8 @@ ssl_status sally_context_add_source(ssl_context *context, const ssl_verify_sourc
         return status;
     }
     status = add_source(context, source, call, err);
-    bool unusable = status == SALLY_SYSTEM || status == SALLY_CONFIG || status == SALLY_LIMIT;
+    bool unusable = status == SALLY_SYSTEM || status == SALLY_CONFIG || status == SALLY_LIMIT ||
+                    status == SALLY_UNSUPPORTED;
     if (try_only && unusable) {
         sally_error_none(err);
         return SALLY_OK;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "sallyport/memory.h"
 
 #ifdef SALLY_TESTING
 
@@ -79,4 +80,9 @@ char *sally_copy_text(const char *text)
 void sally_free(void *block)
 {
     free(block);
+}
+
+void ssl_free_block(void *block)
+{
+    sally_free(block);
 }

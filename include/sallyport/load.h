@@ -53,7 +53,9 @@ SALLY_API ssl_status ssl_load_identity(ssl_context *context, const char *chain_p
 typedef enum ssl_verify_source_kind {
     SALLY_VERIFY_FILE = 0, /**< a PEM file of certificates, loaded at the call */
     SALLY_VERIFY_DIRECTORY, /**< a directory of hashed names (openssl-rehash(1)), searched when needed */
-    SALLY_VERIFY_DEFAULT /**< SSL_CERT_FILE and SSL_CERT_DIR, or the system's; path is ignored */
+    SALLY_VERIFY_DEFAULT, /**< SSL_CERT_FILE and SSL_CERT_DIR, or the system's; path is ignored */
+    SALLY_VERIFY_WIN32_STORE,    /**< a store of Windows; path is its name. UNSUPPORTED elsewhere */
+    SALLY_VERIFY_MACOSX_KEYCHAIN /**< the file of a keychain of Mac OS. UNSUPPORTED elsewhere */
 } ssl_verify_source_kind;
 
 typedef struct ssl_verify_source {
@@ -65,7 +67,9 @@ typedef struct ssl_verify_source {
  * Adds trust anchors. With `try_only` a source that cannot be loaded is passed over.
  * SALLY_VERIFY_DEFAULT is read when the context is sealed or first used, and what is missing there is
  *   passed over: less is trusted then, never more. A directory's path must not have a colon.
- * Threads: any, one setter at a time. Errors: SEALED, SYSTEM, CONFIG, LIMIT, MEMORY. Keeps: C3.
+ * Threads: any, one setter at a time.
+ * Errors: SEALED, SYSTEM, CONFIG, LIMIT, UNSUPPORTED (another system's kind of source), MEMORY, USAGE.
+ * Keeps: C3.
  */
 SALLY_API ssl_status ssl_load_verify_source(ssl_context *context, const ssl_verify_source *source,
                                             bool try_only, ssl_error *err);
@@ -83,6 +87,15 @@ SALLY_API ssl_status ssl_load_default_verify_sources(ssl_context *context, ssl_e
 SALLY_API ssl_status ssl_default_verify_sources_set(const ssl_verify_source *sources, size_t count,
                                                     ssl_error *err);
 #define SALLY_VERIFY_SOURCES_MAX 32
+
+/**
+ * The process's list of default sources, as it is set now, in *sources; *count says how many. The
+ * path of a SALLY_VERIFY_DEFAULT is NULL.
+ * Ownership: returns one block, the paths inside; free it with ssl_free_block. Threads: any.
+ * Errors: USAGE, MEMORY (*sources is NULL and *count 0 then).
+ */
+SALLY_API ssl_status ssl_default_verify_sources(ssl_verify_source **sources, size_t *count,
+                                                ssl_error *err);
 
 #ifdef __cplusplus
 }

@@ -110,6 +110,58 @@ TEST_F(Defaults, C3_ListIsCopiedCheckedAndBounded)
     EXPECT_FALSE(nobody->trust.defaults);
 }
 
+TEST_F(Defaults, C3_ListIsShownAsItWasSet)
+{
+    ssl_verify_source *shown = nullptr;
+    size_t count = 9;
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, ssl_default_verify_sources(&shown, &count, &err), err));
+    ASSERT_EQ(1u, count);
+    EXPECT_EQ(SALLY_VERIFY_DEFAULT, shown[0].kind);
+    EXPECT_EQ(nullptr, shown[0].path);
+    ssl_free_block(shown);
+
+    ssl_verify_source set[] = {{SALLY_VERIFY_FILE, "/a"},
+                               {SALLY_VERIFY_DEFAULT, "ignored"},
+                               {SALLY_VERIFY_DIRECTORY, "/dir"},
+                               {SALLY_VERIFY_WIN32_STORE, "ROOT"}};
+    ASSERT_EQ(SALLY_OK, ssl_default_verify_sources_set(set, 4, nullptr));
+    ASSERT_TRUE(is(SALLY_OK, ssl_default_verify_sources(&shown, &count, &err), err));
+    ASSERT_EQ(4u, count);
+    EXPECT_STREQ("/a", shown[0].path);
+    EXPECT_EQ(nullptr, shown[1].path);
+    EXPECT_EQ(SALLY_VERIFY_DIRECTORY, shown[2].kind);
+    EXPECT_STREQ("/dir", shown[2].path);
+    EXPECT_STREQ("ROOT", shown[3].path);
+    EXPECT_EQ(SALLY_OK, ssl_default_verify_sources_set(shown, count, nullptr)) << "a round trip";
+    ssl_free_block(shown);
+
+    ASSERT_EQ(SALLY_OK, ssl_default_verify_sources_set(nullptr, 0, nullptr));
+    ASSERT_TRUE(is(SALLY_OK, ssl_default_verify_sources(&shown, &count, &err), err));
+    EXPECT_EQ(0u, count);
+    ssl_free_block(shown);
+    ssl_free_block(nullptr);
+}
+
+TEST_F(Defaults, E2_ListIsNullWhenItCannotBeShown)
+{
+    ssl_verify_source *shown = nullptr;
+    size_t count = 9;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_default_verify_sources(nullptr, &count, &err), err));
+    EXPECT_EQ(0u, count);
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_default_verify_sources(&shown, nullptr, &err), err));
+    sweep_allocations("ssl_default_verify_sources", [](ssl_error *e) {
+        ssl_verify_source *made = reinterpret_cast<ssl_verify_source *>(e);
+        size_t n = 9;
+        ssl_status status = ssl_default_verify_sources(&made, &n, e);
+        EXPECT_EQ(status == SALLY_OK, made != nullptr);
+        EXPECT_EQ(status == SALLY_OK ? 1u : 0u, n);
+        ssl_free_block(made);
+        return status;
+    });
+}
+
 TEST_F(Defaults, C1_ThreadsThatComeTogetherShareOne)
 {
     set_one_file(cert_path("ca.pem"));

@@ -1,5 +1,6 @@
 // Verify sources: files, directories, and what connections take from them (C2, C3).
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include <openssl/pem.h>
@@ -49,6 +50,23 @@ TEST(Trust, C3_DirectoryThatIsNoneIsRefusedOrPassedOver)
     std::string colon = dir.path("a:b");
     ssl_verify_source list = {SALLY_VERIFY_DIRECTORY, colon.c_str()};
     EXPECT_TRUE(is(SALLY_CONFIG, ssl_load_verify_source(client.get(), &list, false, &err), err));
+}
+
+TEST(Trust, C3_SourcesOfOtherSystemsAreUnsupportedOrPassedOver)
+{
+    Context client = bare_client();
+    for (ssl_verify_source_kind kind : {SALLY_VERIFY_WIN32_STORE, SALLY_VERIFY_MACOSX_KEYCHAIN}) {
+        ssl_verify_source source = {kind, "ROOT"};
+        ssl_error err;
+        EXPECT_TRUE(
+            is(SALLY_UNSUPPORTED, ssl_load_verify_source(client.get(), &source, false, &err), err));
+        EXPECT_NE(nullptr, std::strstr(err.text, "ROOT")) << err.text;
+        EXPECT_NE(nullptr, std::strstr(err.text, "SALLY_VERIFY_DEFAULT")) << err.text;
+        EXPECT_TRUE(is(SALLY_OK, ssl_load_verify_source(client.get(), &source, true, &err), err));
+        source.path = nullptr;
+        EXPECT_TRUE(
+            is(SALLY_USAGE, ssl_load_verify_source(client.get(), &source, true, &err), err));
+    }
 }
 
 TEST(Trust, C2_AddedRootsReachLaterConnectionsOnly)
