@@ -51,6 +51,7 @@ set(sally_l5_ports
     port_write.c
     port_close.c
     port_query.c
+    port_watch.c
     linger.c)
 
 set(sally_l6_ends

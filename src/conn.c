@@ -176,7 +176,7 @@ static ssl_status fail_shut(const sally_op *op, ssl_error *err)
                       op->call);
 }
 
-static ssl_status enter_locked(sally_conn *conn, const sally_op *op, ssl_error *err)
+ssl_status sally_conn_enter_locked(sally_conn *conn, const sally_op *op, ssl_error *err)
 {
     if (is_shut_locked(conn, op->side)) {
         return fail_shut(op, err);
@@ -192,7 +192,7 @@ static ssl_status enter_locked(sally_conn *conn, const sally_op *op, ssl_error *
 }
 
 /* A reader that sleeps for input only must now flush for those who left. */
-static void exit_locked(sally_conn *conn, sally_side side)
+void sally_conn_exit_locked(sally_conn *conn, sally_side side)
 {
     conn->slots[side].busy = false;
     sally_slot *reader = &conn->slots[SALLY_IN];
@@ -214,7 +214,7 @@ static void tell_others_locked(sally_conn *conn, sally_side self, bool received,
     }
 }
 
-static sally_step step_locked(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_conn_step_locked(sally_conn *conn, sally_op *op, sally_want *want)
 {
     unsigned long receives = sally_engine_receives(conn->engine);
     sally_step step = op->step(conn, op, want);
@@ -304,7 +304,7 @@ static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope 
         sally_want want = {false, false};
         sally_step step = !ready && must_wait_locked(conn, op, &want)
                               ? SALLY_STEP_WANT
-                              : step_locked(conn, op, &want);
+                              : sally_conn_step_locked(conn, op, &want);
         ready = false;
         switch (step) {
         case SALLY_STEP_DONE: return SALLY_OK;
@@ -326,7 +326,7 @@ ssl_status sally_conn_run_entered(sally_conn *conn, sally_op *op, const sally_sc
                                   ssl_error *err)
 {
     ssl_status status = loop_locked(conn, op, scope, err);
-    exit_locked(conn, op->side);
+    sally_conn_exit_locked(conn, op->side);
     sally_conn_leave(conn);
     return status;
 }
@@ -334,7 +334,7 @@ ssl_status sally_conn_run_entered(sally_conn *conn, sally_op *op, const sally_sc
 ssl_status sally_conn_run(sally_conn *conn, sally_op *op, const sally_scope *scope, ssl_error *err)
 {
     sally_conn_lock(conn);
-    ssl_status status = enter_locked(conn, op, err);
+    ssl_status status = sally_conn_enter_locked(conn, op, err);
     if (status == SALLY_OK) {
         return sally_conn_run_entered(conn, op, scope, err);
     }
@@ -345,17 +345,17 @@ ssl_status sally_conn_run(sally_conn *conn, sally_op *op, const sally_scope *sco
 ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err)
 {
     sally_conn_lock(conn);
-    ssl_status status = enter_locked(conn, op, err);
+    ssl_status status = sally_conn_enter_locked(conn, op, err);
     if (status == SALLY_OK) {
         sally_want want;
         sally_step step;
         do {
-            step = step_locked(conn, op, &want);
+            step = sally_conn_step_locked(conn, op, &want);
         } while (step == SALLY_STEP_AGAIN);
         if (step == SALLY_STEP_FAILED) {
             status = report_locked(conn, op, err);
         }
-        exit_locked(conn, op->side);
+        sally_conn_exit_locked(conn, op->side);
     }
     sally_conn_leave(conn);
     return status;

@@ -93,6 +93,8 @@ bool sally_conn_is_open(sally_conn *conn);
  * half a record (W3); the second always into the socket. */
 bool sally_conn_look_inside(sally_conn *conn, sally_want *want);
 bool sally_conn_look(sally_conn *conn, sally_want *want);
+bool sally_conn_look_inside_locked(sally_conn *conn, sally_want *want);
+bool sally_conn_look_locked(sally_conn *conn, sally_want *want);
 /* Looks inside, and if there is nothing waits for the peer, until `wake` is raised or `ms` milliseconds
  * have passed, and looks once more. */
 bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want);
@@ -129,6 +131,12 @@ ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err);
 
 void sally_conn_lock(sally_conn *conn);
 void sally_conn_unlock(sally_conn *conn);
+/* Lock held: takes the slot of the op's side. OK, CLOSED (the door is closed), USAGE (it is taken). */
+ssl_status sally_conn_enter_locked(sally_conn *conn, const sally_op *op, ssl_error *err);
+/* Lock held, the slot ours: one step; wakes those on other sides who wait for what it did. */
+sally_step sally_conn_step_locked(sally_conn *conn, sally_op *op, sally_want *want);
+/* Lock held: gives the slot back; the caller leaves next. */
+void sally_conn_exit_locked(sally_conn *conn, sally_side side);
 /* Lock held, the engine there: at most two pollfds for what a step wants; returns how many. */
 int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fds);
 /* Lock held: closes a door and wakes whoever sleeps behind it. */

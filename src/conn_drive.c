@@ -56,33 +56,40 @@ bool sally_conn_is_open(sally_conn *conn)
     return open;
 }
 
-/* A closed door, an end or a failure is something to find too: the handler's read reports it. */
-static bool look_locked(sally_conn *conn, sally_want *want)
+static sally_step look(sally_conn *conn, sally_op *op, sally_want *want)
+{
+    (void)op;
+    return sally_engine_look(conn->engine, want);
+}
+
+/* A closed door, an end or a failure is something to find too: the next read reports it. */
+bool sally_conn_look_locked(sally_conn *conn, sally_want *want)
 {
     if (conn->engine == NULL || conn->plain.length != 0) {
         return true;
     }
+    sally_op op = {.step = look, .side = SALLY_IN};
     sally_step step;
     do {
-        step = sally_engine_look(conn->engine, want);
+        step = sally_conn_step_locked(conn, &op, want);
     } while (step == SALLY_STEP_AGAIN);
     return step != SALLY_STEP_WANT;
 }
 
-static bool look_inside_locked(sally_conn *conn, sally_want *want)
+bool sally_conn_look_inside_locked(sally_conn *conn, sally_want *want)
 {
     if (conn->engine == NULL || conn->plain.length != 0 || sally_engine_has_ended(conn->engine)) {
         return true;
     }
     *want = (sally_want){.receive = true, .send = sally_engine_unsent(conn->engine) != 0};
-    return sally_engine_has_buffered(conn->engine) && look_locked(conn, want);
+    return sally_engine_has_buffered(conn->engine) && sally_conn_look_locked(conn, want);
 }
 
 bool sally_conn_look_inside(sally_conn *conn, sally_want *want)
 {
     sally_ossl_begin();
     sally_conn_lock(conn);
-    bool found = look_inside_locked(conn, want);
+    bool found = sally_conn_look_inside_locked(conn, want);
     sally_conn_unlock(conn);
     return found;
 }
@@ -91,7 +98,7 @@ bool sally_conn_look(sally_conn *conn, sally_want *want)
 {
     sally_ossl_begin();
     sally_conn_lock(conn);
-    bool found = look_locked(conn, want);
+    bool found = sally_conn_look_locked(conn, want);
     sally_conn_unlock(conn);
     return found;
 }

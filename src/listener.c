@@ -98,15 +98,12 @@ void sally_pollfds_fini(sally_pollfds *p)
 }
 
 ssl_status sally_pollfds_sleep(sally_pollfds *p, const sally_wake *self, const sally_scope *scope,
-                               ssl_deadline deadline, ssl_error *err)
+                               ssl_deadline deadline, ssl_phase phase, ssl_error *err)
 {
     sally_scope bounded = *scope;
     sally_scope_bound(&bounded, deadline);
-    sally_wait wait = {.fds = p->fds,
-                       .count = p->count,
-                       .scope = &bounded,
-                       .self = self,
-                       .phase = SALLY_PHASE_ACCEPT};
+    sally_wait wait = {
+        .fds = p->fds, .count = p->count, .scope = &bounded, .self = self, .phase = phase};
     ssl_status status = SALLY_OK;
     (void)sally_wait_run(&wait, &status, err);
     bool a_handshakes = status == SALLY_TIMEOUT && !sally_deadline_passed(scope->deadline);
@@ -118,7 +115,7 @@ static int room(const sally_pollfds *p)
     return p->capacity - p->count - SALLY_WAIT_SPARE;
 }
 
-static bool make_room(sally_pollfds *p, int n)
+bool sally_pollfds_make_room(sally_pollfds *p, int n)
 {
     if (n <= room(p)) {
         return true;
@@ -137,7 +134,7 @@ static bool make_room(sally_pollfds *p, int n)
 
 static bool watch_backlog(const ssl_listener *l, sally_pollfds *p)
 {
-    if (!make_room(p, l->fd_count)) {
+    if (!sally_pollfds_make_room(p, l->fd_count)) {
         return false;
     }
     for (int i = 0; i < l->fd_count; i++) {
@@ -150,7 +147,7 @@ static bool watch_handshakes_locked(ssl_listener *l, sally_pollfds *p)
 {
     int needed = sally_handshakes_watch_locked(&l->handshakes, p->fds + p->count, room(p));
     if (needed > room(p)) {
-        if (!make_room(p, needed)) {
+        if (!sally_pollfds_make_room(p, needed)) {
             return false;
         }
         needed = sally_handshakes_watch_locked(&l->handshakes, p->fds + p->count, needed);
@@ -330,7 +327,8 @@ static ssl_status accept_round(acceptor *a, ssl_error *err)
     if (status != SALLY_OK || a->finished != NULL) {
         return status;
     }
-    status = sally_pollfds_sleep(&a->pollfds, a->watch.self, a->scope, deadline, err);
+    status = sally_pollfds_sleep(&a->pollfds, a->watch.self, a->scope, deadline, SALLY_PHASE_ACCEPT,
+                                 err);
     sally_watch_end(&a->watch);
     if (status != SALLY_OK) {
         return status;

@@ -77,10 +77,12 @@ typedef struct sally_pollfds {
 
 void sally_pollfds_init(sally_pollfds *p);
 void sally_pollfds_fini(sally_pollfds *p);
-/* Sleeps on them, for `self`, and within the scope. OK when something is ready, when the thread was
+/* Makes sure of room for `n` more, the spare ones not counted. False: no memory. */
+bool sally_pollfds_make_room(sally_pollfds *p, int n);
+/* Sleeps on them, for `self`, and within the scope; `phase` is for the error. OK when something is ready, when the thread was
  * woken, and when `deadline` has passed, which is some handshake's. */
 ssl_status sally_pollfds_sleep(sally_pollfds *p, const sally_wake *self, const sally_scope *scope,
-                               ssl_deadline deadline, ssl_error *err);
+                               ssl_deadline deadline, ssl_phase phase, ssl_error *err);
 
 typedef struct sally_watch {
     ssl_listener *listener;

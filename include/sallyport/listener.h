@@ -78,23 +78,33 @@ SALLY_API ssl_status ssl_accept(ssl_listener *listener, ssl_ports *ports, ssl_er
 SALLY_API ssl_status ssl_accept_enable_break(ssl_listener *listener, ssl_break *brk,
                                              ssl_ports *ports, ssl_error *err);
 
-/** What ssl_sync waits for: a listener. */
+/** What ssl_sync waits for: a listener or a port. One of the two is set, the other is NULL. */
 typedef struct ssl_event {
     ssl_listener *listener;
-    uint64_t reserved[2];
+    ssl_port *port; /**< an input port or an output port */
+    uint64_t reserved[1];
 } ssl_event;
 
 /** The most events of one ssl_sync. */
 #define SALLY_SYNC_MAX 64
 
 /**
- * Waits until one of `count` events is ready; *ready is its index. A listener is ready when a
- * finished (or failed) handshake or a TCP connection waits, or when it is closed. Half-done
- * handshakes are carried on meanwhile.
- * Blocks: without limit. Threads: any. Errors: USAGE, SYSTEM, MEMORY. Keeps: L1.
+ * Waits until one of `count` events is ready; *ready is its index, the first of those that were found
+ * ready together. Nothing is taken: the next accept, read or write finds it. Ready is
+ *   a listener     when a finished (or failed) handshake or a TCP connection waits, or when it is
+ *                  closed; half-done handshakes are carried on meanwhile
+ *   an input port  when the next read would not wait: for plaintext, EOF, TRUNCATED or a failure, or
+ *                  because the port is closed; neither half a record nor a session ticket counts
+ *   an output port when the next write is taken at once (or fails at once): what was written before has
+ *                  gone out
+ * Blocks: without limit; the timeouts of ports do not count here. What a connection has not sent yet
+ *   goes out meanwhile. Threads: any; on a port the call is its one reader or its one writer, and wakes
+ *   when another thread closes it. On a port that ssl_server serves it obeys the connection's token too.
+ * Errors: USAGE (an event that is not one of the two, or comes twice; another thread is inside a call on
+ *   a port), SYSTEM, MEMORY. Keeps: L1, P1, B9.
  */
 SALLY_API ssl_status ssl_sync(const ssl_event *events, size_t count, size_t *ready, ssl_error *err);
-/** ssl_sync that `brk` can break. */
+/** ssl_sync that `brk` can break; a pending break wins over an event that is ready (B2). */
 SALLY_API ssl_status ssl_sync_enable_break(const ssl_event *events, size_t count, ssl_break *brk,
                                            size_t *ready, ssl_error *err);
 

@@ -289,7 +289,7 @@ TEST_F(ListenerTest, ClosingWakesAllThreadsInAcceptAndSync)
     Thread first(run);
     Thread second(run);
     Thread syncer([&] {
-        ssl_event events[] = {{other.get(), {}}, {listener.get(), {}}};
+        ssl_event events[] = {{other.get(), nullptr, {}}, {listener.get(), nullptr, {}}};
         size_t ready = 9;
         ssl_error err;
         EXPECT_TRUE(is(SALLY_OK, ssl_sync(events, 2, &ready, &err), err));
@@ -326,7 +326,7 @@ TEST_F(ListenerTest, AClosedListenerSaysSo)
     EXPECT_TRUE(is(SALLY_OK, ssl_close(listener.get(), &err), err));
     EXPECT_TRUE(is(SALLY_CLOSED, accept_from(listener.get())));
     EXPECT_TRUE(is(SALLY_CLOSED, ssl_listener_addresses(listener.get(), &ends, &err), err));
-    ssl_event event = {listener.get(), {}};
+    ssl_event event = {listener.get(), nullptr, {}};
     EXPECT_TRUE(is(SALLY_OK, ssl_sync(&event, 1, &ready, &err), err));
     EXPECT_EQ(0u, ready);
 }

@@ -135,7 +135,7 @@ TEST_F(ListenerUnit, E2_AnyAllocationOfSyncMayFail)
     Listener listener = listen_on_loopback(server_.get());
     Fd client = connect_to(port_of(listener.get()));
     Try attempt = [&](ssl_error *err) {
-        ssl_event event = {listener.get(), {}};
+        ssl_event event = {listener.get(), nullptr, {}};
         size_t ready = 9;
         return ssl_sync(&event, 1, &ready, err);
     };

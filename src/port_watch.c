@@ -1,0 +1,110 @@
+/* L5 ports: a port as one of several things that a thread waits for (L1).
+ *
+ * An input port is ready when the next read would not wait: plaintext is there, or its end, or the
+ * door is closed. That the fd is readable is not enough, it may be half a record or a session ticket:
+ * the engine is stepped over those, and what it receives stays in it. An output port is ready when
+ * nothing that was accepted earlier is unsent, so that the next write is accepted at once, or refused.
+ *
+ * The thread has the slot of its side all the time, and publishes its wake there while it sleeps. So it is
+ * woken like a reader or a writer: by whoever closes the door, receives, or leaves something unsent.
+ *
+ * Locks: the connection's, around each function here.
+ */
+#include "port_watch.h"
+
+static sally_step flush(sally_conn *conn, sally_op *op, sally_want *want)
+{
+    (void)op;
+    return sally_engine_flush(conn->engine, want);
+}
+
+static bool is_flushed_locked(sally_conn *conn, sally_want *want)
+{
+    sally_op op = {.step = flush, .side = SALLY_OUT};
+    return sally_conn_step_locked(conn, &op, want) != SALLY_STEP_WANT;
+}
+
+ssl_status sally_port_watch_enter(ssl_port *port, const char *call, ssl_error *err)
+{
+    sally_op op = {.side = port->side, .phase = SALLY_PHASE_WAIT, .call = call};
+    sally_conn_lock(port->conn);
+    ssl_status status = sally_conn_enter_locked(port->conn, &op, err);
+    sally_conn_unlock(port->conn);
+    return status;
+}
+
+void sally_port_watch_leave(ssl_port *port)
+{
+    sally_conn_lock(port->conn);
+    sally_conn_exit_locked(port->conn, port->side);
+    sally_conn_leave(port->conn);
+}
+
+ssl_status sally_port_watch_check(const ssl_port *port, ssl_phase phase, ssl_error *err)
+{
+    sally_scope served = SALLY_SCOPE_NONE;
+    sally_scope_own(&served, port->conn->owner);
+    return sally_scope_check(&served, phase, err);
+}
+
+static int watch_owner(const sally_conn *conn, struct pollfd *fds, int count)
+{
+    if (conn->owner != NULL) {
+        fds[count++] = (struct pollfd){.fd = sally_break_wait_fd(conn->owner), .events = POLLIN};
+    }
+    return count;
+}
+
+static bool is_ready_locked(ssl_port *port, sally_want *want)
+{
+    sally_conn *conn = port->conn;
+    return port->closed || (port->side == SALLY_IN ? sally_conn_look_inside_locked(conn, want)
+                                                   : is_flushed_locked(conn, want));
+}
+
+bool sally_port_watch_begin(ssl_port *port, const sally_wake *self, struct pollfd *fds, int *count)
+{
+    sally_conn *conn = port->conn;
+    sally_want want = {false, false};
+    *count = 0;
+    sally_conn_lock(conn);
+    bool ready = is_ready_locked(port, &want);
+    if (!ready) {
+        sally_slot *slot = &conn->slots[port->side];
+        slot->asleep = self;
+        slot->want = want;
+        *count = watch_owner(conn, fds, sally_conn_watch_locked(conn, want, fds));
+    }
+    sally_conn_unlock(conn);
+    return ready;
+}
+
+/* The owner's wake, which is the last one, may be left over from a break that was cleared. */
+static void calm_owner(const sally_conn *conn, const struct pollfd *last)
+{
+    if (last->revents != 0 && !ssl_break_pending(conn->owner, NULL, NULL)) {
+        sally_break_calm(conn->owner);
+    }
+}
+
+void sally_port_watch_end(ssl_port *port, const struct pollfd *fds, int count)
+{
+    sally_conn *conn = port->conn;
+    sally_conn_lock(conn);
+    conn->slots[port->side].asleep = NULL;
+    sally_conn_unlock(conn);
+    if (conn->owner != NULL) {
+        calm_owner(conn, &fds[count - 1]);
+    }
+}
+
+bool sally_port_watch_look(ssl_port *port)
+{
+    sally_conn *conn = port->conn;
+    sally_want want;
+    sally_conn_lock(conn);
+    bool ready = port->closed || (port->side == SALLY_IN ? sally_conn_look_locked(conn, &want)
+                                                         : is_flushed_locked(conn, &want));
+    sally_conn_unlock(conn);
+    return ready;
+}
