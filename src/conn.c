@@ -46,7 +46,7 @@ ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transp
     if (setup->remote != NULL) {
         made->remote = *setup->remote;
     }
-    sally_store_rel(&made->handles, 2);
+    sally_store_rel(&made->handles, setup->hold ? 3 : 2);
     *conn = made;
     return SALLY_OK;
 }
@@ -70,14 +70,31 @@ static void destroy(sally_conn *conn)
     sally_free(conn);
 }
 
+static void drop_handle(sally_conn *conn)
+{
+    if (sally_drop_ref(&conn->handles)) {
+        destroy(conn);
+    }
+}
+
+void sally_conn_let_go(sally_conn *conn)
+{
+    sally_conn_lock(conn);
+    conn->held = false;
+    sally_conn_leave(conn);
+    drop_handle(conn);
+}
+
 void sally_conn_drop(sally_conn *conn)
 {
-    if (conn != NULL) {
-        sally_conn_lock(conn);
-        conn->held = false;
-        sally_conn_unlock(conn);
-        ssl_ports ports = sally_conn_ports(conn);
-        ssl_free_ports(&ports);
+    if (conn == NULL) {
+        return;
+    }
+    bool held = conn->held; /* by the caller, so nobody else changes it */
+    ssl_ports ports = sally_conn_ports(conn);
+    ssl_free_ports(&ports);
+    if (held) {
+        sally_conn_let_go(conn);
     }
 }
 
@@ -88,9 +105,7 @@ void ssl_free_port(ssl_port *port)
     }
     sally_conn *conn = port->conn;
     ssl_abandon_port(port);
-    if (sally_drop_ref(&conn->handles)) {
-        destroy(conn);
-    }
+    drop_handle(conn);
 }
 
 void ssl_free_ports(ssl_ports *ports)

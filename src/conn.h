@@ -58,13 +58,13 @@ struct sally_conn {
     ssl_break *owner;  /* set before the ports are handed out, constant then; retained (B9) */
     const char *call;  /* constant; the public call that made it, for texts of the handshake */
     sally_addr remote; /* constant */
-    sally_atomic_u64 handles; /* ports not freed yet */
+    sally_atomic_u64 handles; /* ports not freed yet, and the one who holds it */
 };
 
 typedef struct sally_conn_setup {
     sally_engine_setup engine;
     const sally_addr *remote; /* may be NULL */
-    bool hold; /* keeps the fd open until sally_conn_hang_up or _drop, for one who watches it */
+    bool hold; /* keeps the fd open until sally_conn_drop or _let_go, for one who watches it */
 } sally_conn_setup;
 
 /* Takes the transport over on success only. The caller holds both handles. */
@@ -102,6 +102,8 @@ bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_wa
 void sally_conn_rest(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);
+/* Lets go of one whose ports are somebody else's now, who may have freed them already. */
+void sally_conn_let_go(sally_conn *conn);
 void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);
 
 /* ---- for the port_*.c files ---- */

@@ -139,7 +139,6 @@ void sally_conn_hang_up(sally_conn *conn)
         sally_want want;
         (void)sally_engine_goodbye(conn->engine, &want);
     }
-    conn->held = false;
     sally_conn_shut_locked(&conn->in, true);
     sally_conn_shut_locked(&conn->out, true);
     sally_conn_leave(conn);

@@ -62,6 +62,13 @@ static void hang_up(ssl_connection *c)
     sally_conn_drop(c->conn);
 }
 
+static void free_connection(ssl_connection *c)
+{
+    ssl_break_release(c->brk);
+    drop_user(c);
+    sally_free(c);
+}
+
 /* The fd leaves the park before it is closed, and the place is free only after that. */
 void sally_connection_end(ssl_connection *c)
 {
@@ -69,9 +76,7 @@ void sally_connection_end(ssl_connection *c)
     delist(c);
     sally_task_free(server->park, c->task);
     hang_up(c);
-    ssl_break_release(c->brk);
-    drop_user(c);
-    sally_free(c);
+    free_connection(c);
     sally_server_vacate(server);
 }
 
@@ -178,6 +183,18 @@ static ssl_served run_handler(ssl_connection *c)
     return served;
 }
 
+/* The ports are somebody else's now, who may be done with them already. */
+static void hand_over(ssl_connection *c)
+{
+    ssl_server *server = c->server;
+    delist(c);
+    sally_task_free(server->park, c->task);
+    sally_conn_let_go(c->conn);
+    free_connection(c);
+    sally_count(&server->tally.taken);
+    sally_server_vacate(server);
+}
+
 static ssl_served call_handler(ssl_connection *c, const sally_worker *worker)
 {
     sally_tally *tally = &c->server->tally;
@@ -230,7 +247,12 @@ static void serve(ssl_connection *c, const sally_worker *worker)
 {
     bool alive = has_token(c);
     for (int round = 0; alive && may_go_on(worker, round); round++) {
-        alive = call_handler(c, worker) == SALLY_KEEP && sally_conn_is_open(c->conn);
+        ssl_served served = call_handler(c, worker);
+        if (served == SALLY_TAKEN) {
+            hand_over(c);
+            return;
+        }
+        alive = served == SALLY_KEEP && sally_conn_is_open(c->conn);
         c->active_ns = sally_now_ns();
         sally_want want;
         if (alive && !has_more(c, worker, &want)) {
@@ -410,6 +432,12 @@ ssl_server *ssl_connection_server(const ssl_connection *connection)
 ssl_break *ssl_connection_break(const ssl_connection *connection)
 {
     return connection != NULL ? connection->brk : NULL;
+}
+
+bool ssl_connection_is_peer_gone(const ssl_connection *connection)
+{
+    int fd = connection != NULL && connection->conn != NULL ? sally_conn_fd(connection->conn) : -1;
+    return fd >= 0 && sally_wait_is_hung_up(fd);
 }
 
 void ssl_connection_set_user(ssl_connection *connection, void *user, void (*destroy)(void *user))

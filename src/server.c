@@ -324,6 +324,7 @@ ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *count
         .handler_calls = sally_load_relaxed(&tally->handler_calls),
         .idle_timed_out = sally_load_relaxed(&tally->idle_timed_out),
         .accept_failures = sally_load_relaxed(&tally->accept_failures),
+        .taken = sally_load_relaxed(&tally->taken),
         .open = sally_load_relaxed(&tally->open),
         .busy = sally_load_relaxed(&tally->busy),
     };

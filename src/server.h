@@ -35,6 +35,7 @@ typedef struct sally_tally {
     sally_atomic_u64 handler_calls;
     sally_atomic_u64 idle_timed_out;
     sally_atomic_u64 accept_failures;
+    sally_atomic_u64 taken;
     sally_atomic_u64 open;
     sally_atomic_u64 busy;
 } sally_tally;

@@ -136,6 +136,12 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
     }
 }
 
+bool sally_wait_is_hung_up(int fd)
+{
+    struct pollfd look = {.fd = fd};
+    return poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 ssl_status ssl_wait_fd_enable_break(int fd, bool for_write, ssl_break *brk, ssl_error *err)
 {
     sally_scope scope;

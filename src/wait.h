@@ -32,6 +32,9 @@ typedef struct sally_wait {
  * wins over readiness (B2). */
 sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err);
 
+/* Whether the fd is hung up or in error now. Never blocks. */
+bool sally_wait_is_hung_up(int fd);
+
 /* The calling thread's wake, in *wake. It lives until the thread ends; whoever publishes it must
  * take it back before the waiting call returns. */
 ssl_status sally_wait_self(const sally_wake **wake, ssl_phase phase, ssl_error *err);

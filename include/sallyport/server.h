@@ -30,12 +30,18 @@ typedef struct ssl_connection ssl_connection;
 /** What a handler says when it returns. */
 typedef enum ssl_served {
     SALLY_DONE = 0, /**< close the connection, with close_notify */
-    SALLY_KEEP      /**< park it; call the handler again when the peer sends, ends or is cut */
+    SALLY_KEEP,     /**< park it; call the handler again when the peer sends, ends or is cut */
+    SALLY_TAKEN /**< the pair is the handler's from now on, for a tunnel or threads of its own: the
+                         server forgets it, and whoever has it frees both ports. It is neither limited
+                         nor drained any more; its port timeouts stay as they are */
 } ssl_served;
 
-/** Serves one connection. Runs on a worker, no library lock held. The ports belong to the server:
- *  close or abandon them if you like, never free them. Plain calls on them obey the connection's
- *  token, so that ssl_server_drain reaches a handler that knows nothing of breaks (B9). */
+/** Serves one connection. Runs on a worker, no library lock held. The ports belong to the server,
+ *  unless the handler returns SALLY_TAKEN: close or abandon them if you like, never free them. A handler
+ *  that is going to return SALLY_TAKEN may give the pair to other threads before it does.
+ *  Plain calls on the ports obey the connection's token, so that ssl_server_drain reaches a handler
+ *  that knows nothing of breaks (B9). An answer that is none of ssl_served counts as SALLY_DONE.
+ *  Keeps: W1. */
 typedef ssl_served (*ssl_handler)(ssl_connection *connection, ssl_port *in, ssl_port *out,
                                   void *user);
 
@@ -124,6 +130,7 @@ typedef struct ssl_server_counters {
     uint64_t accept_failures; /**< EMFILE and the like (W5) */
     uint64_t open;            /**< connections now */
     uint64_t busy;            /**< handlers running now */
+    uint64_t taken;           /**< given away: the handler returned SALLY_TAKEN */
     uint64_t reserved[8];
 } ssl_server_counters;
 
@@ -136,6 +143,11 @@ SALLY_API ssl_server *ssl_connection_server(const ssl_connection *connection);
 /** The connection's token, broken by the drain: give it to long computations and to other blocking
  *  calls. Ownership: borrowed for the handler's call; retain it to keep it. */
 SALLY_API ssl_break *ssl_connection_break(const ssl_connection *connection);
+/** Whether the peer has gone for good, for a handler that computes for long: its host has reset the
+ *  connection, or both directions have ended. Advice only: a peer that closed without a reset shows
+ *  nothing before something is written to it, and a half close is no departure (W7). Never blocks.
+ *  Threads: the handler's. */
+SALLY_API bool ssl_connection_is_peer_gone(const ssl_connection *connection);
 /** A pointer of the application's that lives across KEEP; `destroy` (may be NULL) is called with it
  *  when the connection ends or the pointer is replaced. */
 SALLY_API void ssl_connection_set_user(ssl_connection *connection, void *user,
