@@ -4,6 +4,7 @@
 set(sally_l0_base
     mem.c
     error.c
+    hex.c
     clock.c
     deadlines.c
     sync.c
@@ -38,7 +39,8 @@ set(sally_l3_crypto
     context_verify.c
     context_default.c
     verify.c
-    registry.c)
+    registry.c
+    digest.c)
 
 set(sally_l4_engine
     engine.c
@@ -52,6 +54,7 @@ set(sally_l5_ports
     port_close.c
     port_query.c
     port_watch.c
+    digest_port.c
     linger.c)
 
 set(sally_l6_ends

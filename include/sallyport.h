@@ -8,6 +8,7 @@
 #include "sallyport/break.h"
 #include "sallyport/connect.h"
 #include "sallyport/context.h"
+#include "sallyport/digest.h"
 #include "sallyport/error.h"
 #include "sallyport/listener.h"
 #include "sallyport/load.h"

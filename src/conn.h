@@ -162,4 +162,8 @@ typedef struct sally_how {
 ssl_status sally_port_scope(ssl_port *port, sally_how how, ssl_phase phase, sally_scope *scope,
                             ssl_error *err);
 
+/* ssl_read for digest_port.c, many times in one scope: op->call, buf and n > 0 are the caller's. */
+ssl_status sally_port_read_some(ssl_port *in, sally_op *op, const sally_scope *scope,
+                                ssl_error *err);
+
 #endif

@@ -132,14 +132,27 @@ static ssl_status check(const ssl_port *in, const sally_op *op, const size_t *co
     return SALLY_OK;
 }
 
+static void make_read(sally_op *op)
+{
+    op->side = SALLY_IN;
+    op->poll_first = true;
+    op->phase = SALLY_PHASE_READ;
+}
+
+ssl_status sally_port_read_some(ssl_port *in, sally_op *op, const sally_scope *scope,
+                                ssl_error *err)
+{
+    op->step = read_some;
+    make_read(op);
+    return sally_conn_run(in->conn, op, scope, err);
+}
+
 static ssl_status run(ssl_port *in, sally_op *op, sally_how how, size_t *count, ssl_error *err)
 {
     if (count != NULL) {
         *count = 0;
     }
-    op->side = SALLY_IN;
-    op->poll_first = true;
-    op->phase = SALLY_PHASE_READ;
+    make_read(op);
     ssl_status status = check(in, op, count, err);
     if (status != SALLY_OK || op->n == 0) {
         return status;

@@ -17,7 +17,8 @@
  * Promises that hold for every call of the library:
  *   E1  OpenSSL's error queue of the calling thread is empty when the call returns, and what it
  *       held before is neither trusted nor kept. Read it before you call us if you need it. (The
- *       calls of break.h know no OpenSSL and leave the queue alone.)
+ *       calls of break.h, the hex calls and the names of things know no OpenSSL and leave the queue
+ *       alone.)
  *   E2  Object out-parameters are NULL on failure. Counts are exact, on failure too.
  *   E3  A bad argument gives SALLY_USAGE. Sockets never raise SIGPIPE.
  */

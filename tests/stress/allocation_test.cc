@@ -2,6 +2,7 @@
 // and leaves nothing; inside OpenSSL there is no crash, no lost descriptor, and a clear error (E2).
 #include <functional>
 
+#include "sallyport/digest.h"
 #include "support/faults.h"
 #include "support/guards.h"
 #include "support/loop_pairs.h"
@@ -489,4 +490,17 @@ TEST_F(Allocation, E2_ServerStartWithoutThreads)
         return status == SALLY_OK ? ssl_server_start(scene.server.get(), err) : status;
     });
     sweep_thread_starts("ssl_server_start", trial);
+}
+
+// ---- digests -----------------------------------------------------------------------------------
+
+TEST_F(Allocation, E2_Digests)
+{
+    ssl_digest_source in = ssl_digest_of_bytes("abc", 3);
+    sweep_openssl_allocations("ssl_sha1", [&](ssl_error *err) {
+        char hex[SALLY_SHA1_HEX_SIZE] = "old";
+        ssl_status status = ssl_sha1(&in, hex, err);
+        EXPECT_STREQ(status == SALLY_OK ? "a9993e364706816aba3e25717850c26c9cd0d89d" : "", hex);
+        return status;
+    });
 }
