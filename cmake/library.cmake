@@ -16,7 +16,7 @@ function(sally_library target)
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE=)
     target_compile_features(${target} PUBLIC c_std_11)
     target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:sallyport_flags>"
-        OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+        OpenSSL::SSL OpenSSL::Crypto Threads::Threads ${CMAKE_DL_LIBS})
     set_target_properties(${target} PROPERTIES
         C_STANDARD 11
         C_STANDARD_REQUIRED ON

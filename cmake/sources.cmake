@@ -40,7 +40,9 @@ set(sally_l3_crypto
     context_default.c
     verify.c
     registry.c
-    digest.c)
+    digest.c
+    protocols.c
+    libs.c)
 
 set(sally_l4_engine
     engine.c

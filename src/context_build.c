@@ -11,6 +11,7 @@
  * functions give false with OpenSSL's queue saying why.
  */
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,29 @@ static bool has_cipher(const ssl_context *context, SSL_CTX *ctx)
     return some;
 }
 
+/* TLS 1.0 and 1.1 derive their keys with MD5 and SHA-1 as one digest, which a FIPS provider lacks; the
+ * list of ciphers does not show that. */
+static bool has_derivation(const ssl_context *context, SSL_CTX *ctx)
+{
+    (void)ctx;
+    version_range range;
+    if (!find_range(context->protocol, &range) || !range.insecure) {
+        return true;
+    }
+    EVP_MD *both = EVP_MD_fetch(NULL, "MD5-SHA1", NULL);
+    EVP_MD_free(both);
+    return both != NULL;
+}
+
+bool sally_context_can_offer(const ssl_context *context)
+{
+    SSL_CTX *ctx = sally_context_scratch(context);
+    bool can = ctx != NULL && set_ciphers(context, ctx) && has_cipher(context, ctx) &&
+               has_derivation(context, ctx);
+    SSL_CTX_free(ctx);
+    return can;
+}
+
 static ssl_status check_identity(const ssl_context *context, const char *call, ssl_error *err)
 {
     bool has_leaf = context->identity.leaf != NULL;
@@ -238,6 +262,7 @@ static const struct part {
     {set_identity, "certificate and private key are refused"},
     {set_trust, "the verify sources are refused"},
     {has_cipher, "no cipher is left for these protocols at this security level"},
+    {has_derivation, "no provider offers MD5-SHA1, without which there is no TLS 1.0 and 1.1"},
 };
 
 static ssl_status configure(const ssl_context *context, SSL_CTX *ctx, const char *call,

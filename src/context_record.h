@@ -63,6 +63,8 @@ ssl_status sally_protocol_check(ssl_protocol protocol, const char *call, ssl_err
 /* An SSL_CTX with protocols and security level only: to try a value out on. NULL on failure, with
  * OpenSSL's queue saying why. */
 SSL_CTX *sally_context_scratch(const ssl_context *context);
+/* Whether its protocols and ciphers leave anything to offer. OpenSSL's queue may say why not. */
+bool sally_context_can_offer(const ssl_context *context);
 /* The whole SSL_CTX, from a record that nobody changes meanwhile. Errors: CONFIG, MEMORY. */
 ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,
                                ssl_error *err);
