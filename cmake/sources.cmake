@@ -14,6 +14,7 @@ set(sally_l1_waiting
     wake_${SALLYPORT_WAKE}.c
     break.c
     break_owner.c
+    break_shield.c
     break_signal.c
     thread_own.c
     wait.c

@@ -245,8 +245,18 @@ ssl_status sally_scope_enable(sally_scope *scope, ssl_break *brk, ssl_phase phas
                           "%s: the break token is from before fork(); make a new one",
                           ssl_phase_name(phase));
     }
-    scope->brk = brk;
-    scope->deadline = brk->deadline;
+    scope->brk = sally_shield_is_up() ? NULL : brk;
+    scope->deadline = sally_deadline_earlier(brk->deadline, sally_shield_deadline());
+    return SALLY_OK;
+}
+
+ssl_status sally_scope_begin(sally_scope *scope, sally_how how, ssl_phase phase, ssl_error *err)
+{
+    if (how.enable) {
+        return sally_scope_enable(scope, how.brk, phase, err);
+    }
+    *scope = SALLY_SCOPE_NONE;
+    scope->deadline = sally_shield_deadline();
     return SALLY_OK;
 }
 
@@ -257,7 +267,7 @@ void sally_scope_bound(sally_scope *scope, ssl_deadline deadline)
 
 void sally_scope_own(sally_scope *scope, ssl_break *owner)
 {
-    scope->owner = owner;
+    scope->owner = sally_shield_is_up() ? NULL : owner;
     if (owner != NULL) {
         sally_scope_bound(scope, owner->deadline);
     }

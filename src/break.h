@@ -21,11 +21,23 @@ typedef struct sally_scope {
 /* A scope that nothing breaks and nothing bounds. */
 #define SALLY_SCOPE_NONE ((sally_scope){NULL, NULL, SALLY_NEVER})
 
+/* How a public call wants to be broken: by `brk` if `enable`, by no token of the caller's if not. */
+typedef struct sally_how {
+    bool enable;
+    ssl_break *brk;
+} sally_how;
+#define SALLY_PLAIN       ((sally_how){false, NULL})
+#define SALLY_ENABLE(brk) ((sally_how){true, (brk)})
+
+/* The scope of a public call. In a shielded section of the thread (B9) no token breaks it, and the
+ * section's deadline bounds it. Fails as sally_scope_enable does. */
+ssl_status sally_scope_begin(sally_scope *scope, sally_how how, ssl_phase phase, ssl_error *err);
+
 /* The scope of an ..._enable_break call: `brk`, or the thread's own token for NULL. Fails when the
  * token is of another process generation (B10) or the thread's own cannot be made. */
 ssl_status sally_scope_enable(sally_scope *scope, ssl_break *brk, ssl_phase phase, ssl_error *err);
 
-/* Adds the owner's token and a limit of its own. */
+/* Adds a limit of its own, and the owner's token (not in a shielded section). */
 void sally_scope_bound(sally_scope *scope, ssl_deadline deadline);
 void sally_scope_own(sally_scope *scope, ssl_break *owner);
 
@@ -39,6 +51,12 @@ int sally_break_wait_fd(const ssl_break *brk);
 
 /* A waiter found the token's wake readable and no break pending: drain, look again, restore. */
 void sally_break_calm(ssl_break *brk);
+
+/* break_shield.c: the calling thread's open sections. SALLY_NEVER where there is none. */
+bool sally_shield_is_up(void);
+ssl_deadline sally_shield_deadline(void);
+/* Ends those that a handler has left open: their structs are gone. */
+void sally_shield_reset(void);
 
 /* A server's token for one connection (W2): a token without a wake of its own, which borrows one
  * from a bank while a handler runs. The token retains the bank, and the bank closes no wake before

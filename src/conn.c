@@ -396,12 +396,9 @@ ssl_status sally_port_check(const ssl_port *port, sally_side side, const sally_o
 ssl_status sally_port_scope(ssl_port *port, sally_how how, ssl_phase phase, sally_scope *scope,
                             ssl_error *err)
 {
-    *scope = SALLY_SCOPE_NONE;
-    if (how.enable) {
-        ssl_status status = sally_scope_enable(scope, how.brk, phase, err);
-        if (status != SALLY_OK) {
-            return status;
-        }
+    ssl_status status = sally_scope_begin(scope, how, phase, err);
+    if (status != SALLY_OK) {
+        return status;
     }
     sally_scope_own(scope, port->conn->owner);
     int64_t timeout_ms = (int64_t)sally_load_relaxed(&port->timeout_ms);

@@ -150,14 +150,6 @@ void sally_conn_leave(sally_conn *conn);
 ssl_status sally_port_check(const ssl_port *port, sally_side side, const sally_op *op,
                             ssl_error *err);
 
-/* How a public call wants to be broken: by `brk` if `enable`, by no token of the caller's if not. */
-typedef struct sally_how {
-    bool enable;
-    ssl_break *brk;
-} sally_how;
-#define SALLY_PLAIN       ((sally_how){false, NULL})
-#define SALLY_ENABLE(brk) ((sally_how){true, (brk)})
-
 /* The scope of a call on a port: token, owner, port timeout. */
 ssl_status sally_port_scope(ssl_port *port, sally_how how, ssl_phase phase, sally_scope *scope,
                             ssl_error *err);

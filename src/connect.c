@@ -215,10 +215,10 @@ static ssl_status connect_how(const target *to, sally_how how, ssl_ports *ports,
         return fail_usage(to, "ports is NULL", err);
     }
     *ports = (ssl_ports){NULL, NULL};
-    sally_scope scope = SALLY_SCOPE_NONE;
+    sally_scope scope;
     ssl_status status = check_target(to, err);
-    if (status == SALLY_OK && how.enable) {
-        status = sally_scope_enable(&scope, how.brk, SALLY_PHASE_CONNECT, err);
+    if (status == SALLY_OK) {
+        status = sally_scope_begin(&scope, how, SALLY_PHASE_CONNECT, err);
     }
     if (status != SALLY_OK) {
         return status;

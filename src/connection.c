@@ -178,6 +178,7 @@ static ssl_served run_handler(ssl_connection *c)
     if (sally_server_stage(c->server) < SALLY_STAGE_BREAKING) {
         sally_count(&c->server->tally.handler_calls);
         served = options->handler(c, ports.in, ports.out, options->user);
+        sally_shield_reset();
     }
     sally_store_seq(&c->running, 0);
     return served;

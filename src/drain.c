@@ -285,20 +285,23 @@ static ssl_status drain_within(ssl_server *server, const drain_plan *plan, size_
     return drain_by(server, plan, cut, err);
 }
 
+static ssl_status drain_how(ssl_server *server, drain_plan *plan, sally_how how, size_t *unfinished,
+                            ssl_error *err)
+{
+    ssl_status status = sally_scope_begin(&plan->scope, how, SALLY_PHASE_SERVE, err);
+    return status == SALLY_OK ? drain_within(server, plan, unfinished, err) : status;
+}
+
 ssl_status ssl_server_drain(ssl_server *server, int64_t soft_ms, int64_t hard_ms,
                             size_t *unfinished, ssl_error *err)
 {
-    drain_plan plan = {soft_ms, hard_ms, SALLY_SCOPE_NONE};
-    return drain_within(server, &plan, unfinished, err);
+    drain_plan plan = {.soft_ms = soft_ms, .hard_ms = hard_ms};
+    return drain_how(server, &plan, SALLY_PLAIN, unfinished, err);
 }
 
 ssl_status ssl_server_drain_enable_break(ssl_server *server, int64_t soft_ms, int64_t hard_ms,
                                          ssl_break *brk, size_t *unfinished, ssl_error *err)
 {
-    drain_plan plan = {soft_ms, hard_ms, SALLY_SCOPE_NONE};
-    ssl_status status = sally_scope_enable(&plan.scope, brk, SALLY_PHASE_SERVE, err);
-    if (status != SALLY_OK) {
-        return status;
-    }
-    return drain_within(server, &plan, unfinished, err);
+    drain_plan plan = {.soft_ms = soft_ms, .hard_ms = hard_ms};
+    return drain_how(server, &plan, SALLY_ENABLE(brk), unfinished, err);
 }

@@ -362,9 +362,8 @@ static ssl_status accept_how(ssl_listener *l, sally_how how, ssl_ports *ports, s
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_ACCEPT, "%s: %s is NULL", call,
                           l == NULL ? "the listener" : "ports");
     }
-    sally_scope scope = SALLY_SCOPE_NONE;
-    ssl_status status =
-        how.enable ? sally_scope_enable(&scope, how.brk, SALLY_PHASE_ACCEPT, err) : SALLY_OK;
+    sally_scope scope;
+    ssl_status status = sally_scope_begin(&scope, how, SALLY_PHASE_ACCEPT, err);
     if (status != SALLY_OK) {
         return status;
     }

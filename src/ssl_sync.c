@@ -332,10 +332,10 @@ static ssl_status sync_how(const ssl_event *events, size_t count, sally_how how,
                            ssl_error *err)
 {
     sally_ossl_begin();
-    sally_scope scope = SALLY_SCOPE_NONE;
+    sally_scope scope;
     ssl_status status = check_events(events, count, ready, err);
-    if (status == SALLY_OK && how.enable) {
-        status = sally_scope_enable(&scope, how.brk, SALLY_PHASE_WAIT, err);
+    if (status == SALLY_OK) {
+        status = sally_scope_begin(&scope, how, SALLY_PHASE_WAIT, err);
     }
     return status == SALLY_OK ? sync_checked(events, count, &scope, ready, err) : status;
 }

@@ -17,6 +17,9 @@
  * the report, as a Racket break is. A pending break wins over readiness; a step that made progress
  * is never turned into SALLY_BREAK (B2).
  *
+ * A cleanup that no break may cut short is a shielded section, with a deadline of its own (B9):
+ * ssl_break_shield.
+ *
  * After fork() the child must not use its parent's tokens: sending to one, or waiting on one,
  * gives SALLY_USAGE there (B10). Make new tokens in the child.
  */
@@ -131,6 +134,45 @@ SALLY_API ssl_status ssl_break_on_signal(int signo, ssl_break *brk, ssl_error *e
  * called from a signal handler. Threads: any. Errors: USAGE (no such signal), SYSTEM. Keeps: B3.
  */
 SALLY_API ssl_status ssl_break_off_signal(int signo, ssl_error *err);
+
+/* ---- shielded sections --------------------------------------------------------------------- */
+
+/** An open section. It lives with its caller, on the stack as a rule; its fields are the library's. */
+typedef struct ssl_shield {
+    struct ssl_shield *outer;
+    ssl_deadline deadline;
+    uint64_t reserved[4];
+} ssl_shield;
+
+/**
+ * Begins a section of the calling thread that no break ends, for a cleanup that must be done:
+ *
+ *     ssl_shield shield;
+ *     ssl_break_shield(2000, &shield, NULL);
+ *     ssl_write_enable_break(out, "sorry\n", 6, stop, NULL, &err); // up to two seconds, whatever is sent
+ *     ssl_close_port_enable_break(out, stop, &err);
+ *     ssl_break_unshield(&shield, NULL);
+ *
+ * Until it ends, breaks of all tokens are deferred for the calls of this thread, whichever they are
+ * given, the token of a served connection included: they stay pending, and the first call after the
+ * section sees them at once. Every blocking call in it, the plain ones too, returns TIMEOUT when
+ * `timeout_ms` milliseconds (0 or more) have passed since the section began; with 0 that is at once,
+ * ready or not. Deadlines of tokens and timeouts of ports still count. Sections may be nested; the
+ * earliest deadline wins.
+ * What other threads do, a port closed by the hard stop of a drain for example, is not held up.
+ * Ownership: *shield is the library's until the section ends; end it before the struct goes away. A
+ *   section that a handler of ssl_server leaves open ends when the handler returns.
+ * Threads: any; of no effect for others. Errors: USAGE (negative time, a struct whose section is open).
+ * Keeps: B9.
+ */
+SALLY_API ssl_status ssl_break_shield(int64_t timeout_ms, ssl_shield *shield, ssl_error *err);
+
+/**
+ * Ends a section. Nested ones end in the reverse order of their beginning.
+ * Threads: the one that began it. Errors: USAGE (not open in this thread, or one inside of it still is;
+ *   nothing changes then). Keeps: B9.
+ */
+SALLY_API ssl_status ssl_break_unshield(ssl_shield *shield, ssl_error *err);
 
 #ifdef __cplusplus
 }

@@ -92,8 +92,8 @@ SALLY_API ssl_status ssl_server_start(ssl_server *server, ssl_error *err);
  * connections with close_notify, after one last read, so that a request already in the socket is
  * still served; lets handlers end. A connection whose peer was heard within SALLY_DRAIN_QUIET_MS is
  * served until it has been quiet for as long. After `soft_ms` breaks the connections' tokens, so
- * that blocked reads and writes of handlers return SALLY_BREAK with SALLY_REASON_DRAIN, and calls no
- * handler any more; after `hard_ms`, counted from the call like the other, closes the ports of
+ * that blocked reads and writes of handlers return SALLY_BREAK with SALLY_REASON_DRAIN (in a shielded
+ * section, ssl_break_shield, only after it), and calls no handler any more; after `hard_ms`, counted from the call like the other, closes the ports of
  * handlers that still run and joins the workers. Then waits, until `hard_ms` at most, for the last
  * bytes of closed connections to reach their peers, so that the program may exit.
  * Milliseconds; negative: never.
