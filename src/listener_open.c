@@ -219,11 +219,10 @@ static ssl_status open_sockets(ssl_listener *l, opening *o, int port, ssl_error 
 /* ---- the listener -------------------------------------------------------------------------- */
 
 static ssl_status open_listener(ssl_listener *l, const ssl_listen_options *options, int port,
-                                ssl_error *err)
+                                const sally_scope *scope, ssl_error *err)
 {
     opening o = {.options = options};
-    sally_scope unbounded = SALLY_SCOPE_NONE;
-    ssl_status status = sally_resolve(options->host, port, true, &unbounded, &o.found, err);
+    ssl_status status = sally_resolve(options->host, port, true, scope, &o.found, err);
     if (status != SALLY_OK) {
         return status;
     }
@@ -253,14 +252,21 @@ static ssl_listener *new_listener(const ssl_listen_options *options, ssl_context
     return l;
 }
 
-static ssl_status listen_checked(int port, const ssl_listen_options *options, ssl_context *context,
+/* What a call asks for. */
+typedef struct request {
+    int port;
+    const ssl_listen_options *options;
+    ssl_context *context;
+} request;
+
+static ssl_status listen_checked(const request *asked, const sally_scope *scope,
                                  ssl_listener **listener, ssl_error *err)
 {
-    ssl_listener *l = new_listener(options, context);
+    ssl_listener *l = new_listener(asked->options, asked->context);
     if (l == NULL) {
         return sally_fail_memory(err, SALLY_PHASE_LISTEN, call);
     }
-    ssl_status status = open_listener(l, options, port, err);
+    ssl_status status = open_listener(l, asked->options, asked->port, scope, err);
     if (status != SALLY_OK) {
         l->closed = true; /* nothing is open: freeing it closes nothing */
         ssl_free_listener(l);
@@ -271,8 +277,16 @@ static ssl_status listen_checked(int port, const ssl_listen_options *options, ss
     return SALLY_OK;
 }
 
-ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
-                      ssl_listener **listener, ssl_error *err)
+static ssl_status check_request(const request *asked, ssl_error *err)
+{
+    ssl_status status = check_port(asked->port, asked->options->host, err);
+    if (status == SALLY_OK) {
+        status = check_options(asked->options, err);
+    }
+    return status == SALLY_OK ? check_context(asked->context, err) : status;
+}
+
+static ssl_status listen_how(request asked, sally_how how, ssl_listener **listener, ssl_error *err)
 {
     static const ssl_listen_options usual = SALLY_LISTEN_OPTIONS;
     sally_ossl_begin();
@@ -280,15 +294,26 @@ ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *
         return fail_usage(err, "listener is NULL");
     }
     *listener = NULL;
-    if (options == NULL) {
-        options = &usual;
+    if (asked.options == NULL) {
+        asked.options = &usual;
     }
-    ssl_status status = check_port(port, options->host, err);
+    sally_scope scope;
+    ssl_status status = check_request(&asked, err);
     if (status == SALLY_OK) {
-        status = check_options(options, err);
+        status = sally_scope_begin(&scope, how, SALLY_PHASE_LISTEN, err);
     }
-    if (status == SALLY_OK) {
-        status = check_context(context, err);
-    }
-    return status == SALLY_OK ? listen_checked(port, options, context, listener, err) : status;
+    return status == SALLY_OK ? listen_checked(&asked, &scope, listener, err) : status;
+}
+
+ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
+                      ssl_listener **listener, ssl_error *err)
+{
+    return listen_how((request){port, options, context}, SALLY_PLAIN, listener, err);
+}
+
+ssl_status ssl_listen_enable_break(int port, const ssl_listen_options *options,
+                                   ssl_context *context, ssl_break *brk, ssl_listener **listener,
+                                   ssl_error *err)
+{
+    return listen_how((request){port, options, context}, SALLY_ENABLE(brk), listener, err);
 }

@@ -61,6 +61,11 @@ typedef struct ssl_listen_options {
  */
 SALLY_API ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
                                 ssl_listener **listener, ssl_error *err);
+/** ssl_listen whose name lookup `brk` can break (B1, B8). On break: nothing is listened on, *listener
+ *  is NULL. */
+SALLY_API ssl_status ssl_listen_enable_break(int port, const ssl_listen_options *options,
+                                             ssl_context *context, ssl_break *brk,
+                                             ssl_listener **listener, ssl_error *err);
 
 /**
  * Takes the next client whose handshake is done, in *ports.

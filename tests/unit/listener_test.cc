@@ -10,6 +10,7 @@
 #include "scenario/ends.h"
 #include "support/faults.h"
 #include "support/guards.h"
+#include "unit/fake_lookup.h"
 
 extern "C" {
 #include "listener.h"
@@ -57,6 +58,59 @@ ssl_status listen_once(ssl_context *context, const char *host, ssl_error *err)
     EXPECT_EQ(status == SALLY_OK, listener != nullptr);
     ssl_free_listener(listener);
     return status;
+}
+
+TEST_F(ListenerUnit, B1_B8_ABreakEndsTheNameLookupOfListen)
+{
+    FakeLookup lookup;
+    lookup.hangs = true;
+    FdGuard fds;
+    Break brk = new_break();
+    Thread caller([&] {
+        ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+        options.host = "slow.example";
+        ssl_listener *listener = reinterpret_cast<ssl_listener *>(&options);
+        ssl_error err;
+        Break bound = deadline_in_ms(kBoundMs, brk.get());
+        ssl_status status =
+            ssl_listen_enable_break(0, &options, server_.get(), bound.get(), &listener, &err);
+        EXPECT_TRUE(is(SALLY_BREAK, status, err));
+        EXPECT_EQ(SALLY_PHASE_RESOLVE, err.phase);
+        EXPECT_EQ(nullptr, listener);
+    });
+    ASSERT_TRUE(wait_until_asleep(caller));
+    EXPECT_EQ(SALLY_OK, ssl_break_send(brk.get(), 1));
+    caller.join(); // the lookup still hangs
+    Break early = deadline_in_ms(20);
+    ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+    options.host = "slow.example";
+    ssl_listener *listener = nullptr;
+    ssl_error err;
+    EXPECT_TRUE(
+        is(SALLY_TIMEOUT,
+           ssl_listen_enable_break(0, &options, server_.get(), early.get(), &listener, &err), err));
+}
+
+TEST_F(ListenerUnit, B1_WithoutABreakItListens)
+{
+    FakeLookup lookup;
+    lookup.addresses = {"127.0.0.1"};
+    ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+    options.host = "quick.example";
+    ssl_listener *listener = nullptr;
+    ssl_error err;
+    Break brk = new_break();
+    ASSERT_TRUE(is(SALLY_OK,
+                   ssl_listen_enable_break(0, &options, server_.get(), brk.get(), &listener, &err),
+                   err));
+    Listener owner(listener);
+    EXPECT_GT(port_of(listener), 0);
+    ssl_break_send(brk.get(), 1);
+    ssl_listener *second = nullptr;
+    EXPECT_TRUE(is(SALLY_BREAK,
+                   ssl_listen_enable_break(0, &options, server_.get(), brk.get(), &second, &err),
+                   err));
+    EXPECT_EQ(nullptr, second);
 }
 
 TEST_F(ListenerUnit, E2_AnyAllocationOfListenMayFail)
