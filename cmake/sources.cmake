@@ -30,10 +30,17 @@ set(sally_l3_crypto
     ossl.c
     bio.c
     load.c
+    load_pem.c
     load_chain.c
+    load_crl.c
+    load_dh.c
     load_key.c
     context.c
+    context_make.c
     context_set.c
+    context_crl.c
+    context_exchange.c
+    context_suggest.c
     context_build.c
     context_remark.c
     context_identity.c
@@ -65,6 +72,7 @@ set(sally_l6_ends
     connect_race.c
     listener.c
     listener_open.c
+    listener_context.c
     handshakes.c
     ssl_sync.c)
 

@@ -24,40 +24,6 @@ ssl_context *sally_context_new(bool client, ssl_protocol protocol)
     return context;
 }
 
-static ssl_status make(bool client, ssl_protocol protocol, const char *call, ssl_context **context,
-                       ssl_error *err)
-{
-    if (context == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: context is NULL", call);
-    }
-    *context = NULL;
-    ssl_status status = sally_protocol_check(protocol, call, err);
-    if (status != SALLY_OK) {
-        return status;
-    }
-    *context = sally_context_new(client, protocol);
-    return *context != NULL ? SALLY_OK : sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
-}
-
-ssl_status ssl_make_client_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
-{
-    if (protocol == SALLY_PROTOCOL_SECURE) {
-        return ssl_secure_client_context(context, err);
-    }
-    sally_ossl_begin();
-    ssl_status status = make(true, protocol, "ssl_make_client_context", context, err);
-    sally_ossl_end();
-    return status;
-}
-
-ssl_status ssl_make_server_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
-{
-    sally_ossl_begin();
-    ssl_status status = make(false, protocol, "ssl_make_server_context", context, err);
-    sally_ossl_end();
-    return status;
-}
-
 ssl_context *ssl_context_retain(ssl_context *context)
 {
     if (context != NULL) {
@@ -75,6 +41,9 @@ void ssl_context_release(ssl_context *context)
     SSL_CTX_free(context->built);
     sally_identity_fini(&context->identity);
     sally_trust_fini(&context->trust);
+    sally_revocation_fini(&context->revocation);
+    sally_exchange_fini(&context->exchange);
+    sk_X509_NAME_pop_free(context->suggested, X509_NAME_free);
     sally_free(context->ciphers);
     sally_free(context->ciphersuites);
     sally_mutex_fini(&context->lock);

@@ -215,8 +215,9 @@ static const char *default_path(const char *variable, const char *otherwise)
  * is passed over: less is trusted then, never more. */
 static bool add_default_file(X509_STORE *store)
 {
-    sally_source source = {"default verify source", default_path(X509_get_default_cert_file_env(),
-                                                                 X509_get_default_cert_file())};
+    sally_source source =
+        sally_source_file("default verify source", default_path(X509_get_default_cert_file_env(),
+                                                                X509_get_default_cert_file()));
     STACK_OF(X509) *roots = NULL;
     if (sally_load_certificates(&source, &roots, NULL) == SALLY_MEMORY) {
         ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
@@ -259,8 +260,11 @@ static const struct part {
     {set_verify, "verification cannot be set up"},
     {set_sessions, "sessions cannot be set up"},
     {set_ciphers, "the ciphers are refused"},
+    {sally_exchange_set, "the groups or the Diffie-Hellman parameters are refused"},
     {set_identity, "certificate and private key are refused"},
     {set_trust, "the verify sources are refused"},
+    {sally_revocation_set, "the revocation lists are refused"},
+    {sally_suggested_set, "the suggested authorities are refused"},
     {has_cipher, "no cipher is left for these protocols at this security level"},
     {has_derivation, "no provider offers MD5-SHA1, without which there is no TLS 1.0 and 1.1"},
 };

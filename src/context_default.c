@@ -222,17 +222,27 @@ ssl_status ssl_load_default_verify_sources(ssl_context *context, ssl_error *err)
 
 /* ---- the secure client context ------------------------------------------------------------- */
 
-static ssl_status configure_secure(ssl_context *context, const char *call, ssl_error *err)
+/* `list` NULL: out of memory. */
+static ssl_status secure(ssl_context *context, const source_list *list, const char *call,
+                         ssl_error *err)
 {
-    source_list *list = copy_current();
     ssl_status status = add_list(context, list, call, err);
-    free_list(list);
     if (status != SALLY_OK) {
         return status;
     }
     context->verify = true;
     context->verify_hostname = true;
     return ssl_seal_context(context, err);
+}
+
+ssl_status sally_context_secure(ssl_context *context, const char *call, ssl_error *err)
+{
+    sally_mutex_lock(&defaults.lock);
+    source_list *list = copy_current();
+    sally_mutex_unlock(&defaults.lock);
+    ssl_status status = secure(context, list, call, err);
+    free_list(list);
+    return status;
 }
 
 /* Lock held. */
@@ -242,7 +252,9 @@ static ssl_status make_secure(const char *call, ssl_error *err)
     if (fresh == NULL) {
         return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
     }
-    ssl_status status = configure_secure(fresh, call, err);
+    source_list *list = copy_current();
+    ssl_status status = secure(fresh, list, call, err);
+    free_list(list);
     if (status != SALLY_OK) {
         ssl_context_release(fresh);
         return status;

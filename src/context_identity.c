@@ -6,11 +6,11 @@
  * Locks: the context's, around the last check and the swap; files are read and passphrases asked for
  * with none held. Whatever is swapped out is freed after the lock is given back.
  */
+#include "context_load.h"
 #include "context_record.h"
 
 #include <openssl/err.h>
 
-#include "load.h"
 #include "ossl.h"
 
 static const char chain_noun[] = "certificate chain";
@@ -25,13 +25,6 @@ void sally_identity_fini(sally_identity *identity)
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
-
-static ssl_status check_path(const char *path, const char *noun, const char *call, ssl_error *err)
-{
-    return path != NULL ? SALLY_OK
-                        : sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
-                                     "%s: the path of the %s is NULL", call, noun);
-}
 
 /* A leaf that is too weak for the security level is refused here, not at the first connection. */
 static ssl_status check_leaf(const ssl_context *context, const sally_source *source, X509 *leaf,
@@ -48,17 +41,16 @@ static ssl_status check_leaf(const ssl_context *context, const sally_source *sou
     return status;
 }
 
-static ssl_status load_chain(const ssl_context *context, const char *path, sally_identity *fresh,
-                             ssl_error *err)
+static ssl_status load_chain(const ssl_context *context, const sally_source *source,
+                             sally_identity *fresh, ssl_error *err)
 {
-    sally_source source = {chain_noun, path};
     STACK_OF(X509) *chain = NULL;
-    ssl_status status = sally_load_certificates(&source, &chain, err);
+    ssl_status status = sally_load_certificates(source, &chain, err);
     if (status == SALLY_OK) {
-        status = sally_chain_check(&source, chain, err);
+        status = sally_chain_check(source, chain, err);
     }
     if (status == SALLY_OK) {
-        status = check_leaf(context, &source, sk_X509_value(chain, 0), err);
+        status = check_leaf(context, source, sk_X509_value(chain, 0), err);
     }
     if (status != SALLY_OK) {
         sk_X509_pop_free(chain, X509_free);
@@ -69,11 +61,18 @@ static ssl_status load_chain(const ssl_context *context, const char *path, sally
     return SALLY_OK;
 }
 
-static ssl_status load_key(const char *path, const ssl_key_options *options, sally_identity *fresh,
-                           ssl_error *err)
+/* What `sources` name; on failure `fresh` may hold a part. */
+static ssl_status load_fresh(const ssl_context *context, const sally_identity_sources *sources,
+                             sally_identity *fresh, ssl_error *err)
 {
-    sally_source source = {key_noun, path};
-    return sally_load_key(&source, options, &fresh->key, err);
+    ssl_status status = SALLY_OK;
+    if (sources->chain != NULL) {
+        status = load_chain(context, sources->chain, fresh, err);
+    }
+    if (status == SALLY_OK && sources->key != NULL) {
+        status = sally_load_key(sources->key, sources->options, &fresh->key, err);
+    }
+    return status;
 }
 
 /* ---- pairing and swapping ------------------------------------------------------------------ */
@@ -104,16 +103,24 @@ static ssl_status check_pair(X509 *leaf, EVP_PKEY *key)
     return sally_ossl_ran_out() ? SALLY_MEMORY : SALLY_CONFIG;
 }
 
-static ssl_status fail_pair(ssl_status status, const sally_source *source, const char *call,
-                            ssl_error *err)
+static ssl_status fail_pair(ssl_status status, const sally_identity_sources *sources,
+                            const char *call, ssl_error *err)
 {
     if (status == SALLY_MEMORY) {
         return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
     }
+    if (sources->chain != NULL && sources->key != NULL) {
+        return sally_fail(
+            err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
+            "%s: the private key \"%.120s\" does not match the certificate \"%.120s\"; "
+            "is the leaf first in the chain?",
+            call, sources->key->path, sources->chain->path);
+    }
+    const sally_source *half = sources->chain != NULL ? sources->chain : sources->key;
     return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
                       SALLY_CANNOT_LOAD "certificate and private key do not match; use "
                                         "ssl_load_identity to replace both",
-                      source->noun, source->path);
+                      half->noun, half->path);
 }
 
 /* Swaps in what `fresh` has, and leaves in it what it replaces. Lock held. */
@@ -133,129 +140,125 @@ static ssl_status adopt(sally_identity *current, sally_identity *fresh)
     return SALLY_OK;
 }
 
-/* The end of each setter: `fresh` goes in, or is given up. `source` is for the text. */
-static ssl_status put(ssl_context *context, sally_identity *fresh, const sally_source *source,
-                      const char *call, ssl_error *err)
+/* The end of each load: what `fresh` has goes in; what it has then is the caller's to free. */
+static ssl_status put(ssl_context *context, sally_identity *fresh,
+                      const sally_identity_sources *sources, const char *call, ssl_error *err)
 {
     ssl_status status = sally_context_edit(context, call, err);
-    if (status == SALLY_OK) {
-        status = adopt(&context->identity, fresh);
-        if (status == SALLY_OK) {
-            sally_context_edited(context);
-        } else {
-            sally_mutex_unlock(&context->lock);
-            fail_pair(status, source, call, err);
-        }
+    if (status != SALLY_OK) {
+        return status;
     }
-    sally_identity_fini(fresh);
-    return status;
+    status = adopt(&context->identity, fresh);
+    if (status == SALLY_OK) {
+        sally_context_edited(context);
+        return SALLY_OK;
+    }
+    sally_mutex_unlock(&context->lock);
+    return fail_pair(status, sources, call, err);
 }
 
 /* ---- the setters --------------------------------------------------------------------------- */
 
-static ssl_status set_chain(ssl_context *context, const char *path, ssl_error *err)
+static ssl_status check_given(const sally_identity_sources *sources, const char *call,
+                              ssl_error *err)
 {
-    static const char call[] = "ssl_load_certificate_chain";
-    sally_source source = {chain_noun, path};
+    ssl_status status = SALLY_OK;
+    if (sources->chain != NULL) {
+        status = sally_source_given(sources->chain, call, err);
+    }
+    if (status == SALLY_OK && sources->key != NULL) {
+        status = sally_source_given(sources->key, call, err);
+    }
+    return status;
+}
+
+static ssl_status load(ssl_context *context, const sally_identity_sources *sources,
+                       const char *call, ssl_error *err)
+{
     sally_identity fresh = {NULL, NULL, NULL};
     ssl_status status = sally_context_check_open(context, call, err);
     if (status == SALLY_OK) {
-        status = check_path(path, chain_noun, call, err);
+        status = check_given(sources, call, err);
     }
     if (status == SALLY_OK) {
-        status = load_chain(context, path, &fresh, err);
+        status = load_fresh(context, sources, &fresh, err);
     }
-    return status == SALLY_OK ? put(context, &fresh, &source, call, err) : status;
+    if (status == SALLY_OK) {
+        status = put(context, &fresh, sources, call, err);
+    }
+    sally_identity_fini(&fresh);
+    return status;
 }
 
-ssl_status ssl_load_certificate_chain(ssl_context *context, const char *path, ssl_error *err)
+ssl_status sally_context_load_identity(ssl_context *context, const sally_identity_sources *sources,
+                                       const char *call, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_chain(context, path, err);
+    ssl_status status = load(context, sources, call, err);
     sally_ossl_end();
     return status;
 }
 
-static ssl_status set_key(ssl_context *context, const char *path, const ssl_key_options *options,
-                          ssl_error *err)
+ssl_status sally_context_load_chain(ssl_context *context, const char *path, const char *call,
+                                    ssl_error *err)
 {
-    static const char call[] = "ssl_load_private_key";
-    sally_source source = {key_noun, path};
-    sally_identity fresh = {NULL, NULL, NULL};
-    ssl_status status = sally_context_check_open(context, call, err);
-    if (status == SALLY_OK) {
-        status = check_path(path, key_noun, call, err);
-    }
-    if (status == SALLY_OK) {
-        status = load_key(path, options, &fresh, err);
-    }
-    return status == SALLY_OK ? put(context, &fresh, &source, call, err) : status;
+    sally_source chain = sally_source_file(chain_noun, path);
+    sally_identity_sources sources = {.chain = &chain};
+    return sally_context_load_identity(context, &sources, call, err);
+}
+
+ssl_status sally_context_load_key(ssl_context *context, const char *path,
+                                  const ssl_key_options *options, const char *call, ssl_error *err)
+{
+    sally_source key = sally_source_file(key_noun, path);
+    sally_identity_sources sources = {.key = &key, .options = options};
+    return sally_context_load_identity(context, &sources, call, err);
+}
+
+ssl_status ssl_load_certificate_chain(ssl_context *context, const char *path, ssl_error *err)
+{
+    return sally_context_load_chain(context, path, "ssl_load_certificate_chain", err);
 }
 
 ssl_status ssl_load_private_key(ssl_context *context, const char *path,
                                 const ssl_key_options *options, ssl_error *err)
 {
-    sally_ossl_begin();
-    ssl_status status = set_key(context, path, options, err);
-    sally_ossl_end();
-    return status;
-}
-
-static ssl_status fail_both(ssl_status status, const char *chain_path, const char *key_path,
-                            ssl_error *err)
-{
-    if (status == SALLY_MEMORY) {
-        return sally_fail_memory(err, SALLY_PHASE_CONFIG, "ssl_load_identity");
-    }
-    return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
-                      "the private key \"%.120s\" does not match the certificate \"%.120s\"",
-                      key_path, chain_path);
-}
-
-static ssl_status load_both(const ssl_context *context, const char *chain_path,
-                            const char *key_path, const ssl_key_options *options,
-                            sally_identity *fresh, ssl_error *err)
-{
-    ssl_status status = load_chain(context, chain_path, fresh, err);
-    if (status == SALLY_OK) {
-        status = load_key(key_path, options, fresh, err);
-    }
-    if (status == SALLY_OK) {
-        status = check_pair(fresh->leaf, fresh->key);
-        if (status != SALLY_OK) {
-            fail_both(status, chain_path, key_path, err);
-        }
-    }
-    if (status != SALLY_OK) {
-        sally_identity_fini(fresh);
-    }
-    return status;
-}
-
-static ssl_status set_identity(ssl_context *context, const char *chain_path, const char *key_path,
-                               const ssl_key_options *options, ssl_error *err)
-{
-    static const char call[] = "ssl_load_identity";
-    sally_source source = {chain_noun, chain_path};
-    sally_identity fresh = {NULL, NULL, NULL};
-    ssl_status status = sally_context_check_open(context, call, err);
-    if (status == SALLY_OK) {
-        status = check_path(chain_path, chain_noun, call, err);
-    }
-    if (status == SALLY_OK) {
-        status = check_path(key_path, key_noun, call, err);
-    }
-    if (status == SALLY_OK) {
-        status = load_both(context, chain_path, key_path, options, &fresh, err);
-    }
-    return status == SALLY_OK ? put(context, &fresh, &source, call, err) : status;
+    return sally_context_load_key(context, path, options, "ssl_load_private_key", err);
 }
 
 ssl_status ssl_load_identity(ssl_context *context, const char *chain_path, const char *key_path,
                              const ssl_key_options *options, ssl_error *err)
 {
-    sally_ossl_begin();
-    ssl_status status = set_identity(context, chain_path, key_path, options, err);
-    sally_ossl_end();
-    return status;
+    sally_source chain = sally_source_file(chain_noun, chain_path);
+    sally_source key = sally_source_file(key_noun, key_path);
+    sally_identity_sources sources = {&chain, &key, options};
+    return sally_context_load_identity(context, &sources, "ssl_load_identity", err);
+}
+
+/* ---- from memory --------------------------------------------------------------------------- */
+
+ssl_status ssl_load_certificate_chain_bytes(ssl_context *context, const ssl_bytes *chain,
+                                            ssl_error *err)
+{
+    sally_source source = sally_source_bytes(chain_noun, chain);
+    sally_identity_sources sources = {.chain = &source};
+    return sally_context_load_identity(context, &sources, "ssl_load_certificate_chain_bytes", err);
+}
+
+ssl_status ssl_load_private_key_bytes(ssl_context *context, const ssl_bytes *key,
+                                      const ssl_key_options *options, ssl_error *err)
+{
+    sally_source source = sally_source_bytes(key_noun, key);
+    sally_identity_sources sources = {.key = &source, .options = options};
+    return sally_context_load_identity(context, &sources, "ssl_load_private_key_bytes", err);
+}
+
+ssl_status ssl_load_identity_bytes(ssl_context *context, const ssl_bytes *chain,
+                                   const ssl_bytes *key, const ssl_key_options *options,
+                                   ssl_error *err)
+{
+    sally_source chain_source = sally_source_bytes(chain_noun, chain);
+    sally_source key_source = sally_source_bytes(key_noun, key);
+    sally_identity_sources sources = {&chain_source, &key_source, options};
+    return sally_context_load_identity(context, &sources, "ssl_load_identity_bytes", err);
 }

@@ -12,6 +12,7 @@
 
 #include "atomic.h"
 #include "context.h"
+#include "load.h"
 #include "sallyport/load.h"
 #include "sallyport/verify.h"
 #include "sync.h"
@@ -32,6 +33,19 @@ typedef struct sally_trust {
     bool defaults; /* SALLY_VERIFY_DEFAULT is among the sources */
 } sally_trust;
 
+/* Revocation lists. NULL: nothing is looked up. */
+typedef struct sally_revocation {
+    STACK_OF(X509_CRL) * lists;
+    bool whole_chain;
+} sally_revocation;
+
+/* What is preferred in the key exchange. */
+typedef struct sally_exchange {
+    char *groups;      /* NULL: OpenSSL's */
+    const char *curve; /* to be put before them; static; NULL: none */
+    EVP_PKEY *dh;      /* NULL: no preference, OpenSSL's parameters */
+} sally_exchange;
+
 struct ssl_context {
     sally_atomic_u64 refs;
     sally_atomic_u64 sealed; /* 0 or 1; the store of 1 publishes everything below */
@@ -42,8 +56,11 @@ struct ssl_context {
     /* lock, until sealed; constant then and read without it */
     sally_identity identity;
     sally_trust trust;
-    char *ciphers;      /* NULL: the default list */
-    char *ciphersuites; /* NULL: OpenSSL's */
+    sally_revocation revocation;
+    sally_exchange exchange;
+    STACK_OF(X509_NAME) * suggested; /* a server's; NULL: none */
+    char *ciphers;                   /* NULL: the default list */
+    char *ciphersuites;              /* NULL: OpenSSL's */
     bool verify;
     bool verify_hostname;
     bool shutdown_on_close;
@@ -81,7 +98,26 @@ ssl_status sally_source_check(const ssl_verify_source *source, const char *call,
 ssl_status sally_context_add_source(ssl_context *context, const ssl_verify_source *source,
                                     bool try_only, const char *call, ssl_error *err);
 
+/* What an identity is loaded from; either part may be missing. */
+typedef struct sally_identity_sources {
+    const sally_source *chain;
+    const sally_source *key;
+    const ssl_key_options *options; /* of the key; NULL: none */
+} sally_identity_sources;
+/* Errors as for ssl_load_identity. */
+ssl_status sally_context_load_identity(ssl_context *context, const sally_identity_sources *sources,
+                                       const char *call, ssl_error *err);
+/* Default sources, verification of chain and name, and seals it: a fresh client context. */
+ssl_status sally_context_secure(ssl_context *context, const char *call, ssl_error *err);
+
+/* Parts of the build (context_build.c): false with OpenSSL's queue saying why. */
+bool sally_exchange_set(const ssl_context *context, SSL_CTX *ctx);
+bool sally_revocation_set(const ssl_context *context, SSL_CTX *ctx);
+bool sally_suggested_set(const ssl_context *context, SSL_CTX *ctx);
+
 void sally_identity_fini(sally_identity *identity);
 void sally_trust_fini(sally_trust *trust);
+void sally_revocation_fini(sally_revocation *revocation);
+void sally_exchange_fini(sally_exchange *exchange);
 
 #endif

@@ -6,6 +6,7 @@
  * Locks: the context's, around the change. Room for it is made first, so that the change itself cannot
  * fail half-way.
  */
+#include "context_load.h"
 #include "context_record.h"
 
 #include <errno.h>
@@ -15,6 +16,8 @@
 #include "load.h"
 #include "mem.h"
 #include "ossl.h"
+
+static const char noun[] = "verify source";
 
 void sally_trust_fini(sally_trust *trust)
 {
@@ -54,11 +57,11 @@ static ssl_status finish(ssl_context *context, bool done, const char *call, ssl_
     return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
 }
 
-static ssl_status add_file(ssl_context *context, const char *path, const char *call, ssl_error *err)
+static ssl_status add_roots(ssl_context *context, const sally_source *source, const char *call,
+                            ssl_error *err)
 {
-    sally_source source = {"verify source", path};
     STACK_OF(X509) *fresh = NULL;
-    ssl_status status = sally_load_certificates(&source, &fresh, err);
+    ssl_status status = sally_load_certificates(source, &fresh, err);
     if (status == SALLY_OK) {
         status = sally_context_edit(context, call, err);
     }
@@ -67,6 +70,12 @@ static ssl_status add_file(ssl_context *context, const char *path, const char *c
     }
     sk_X509_pop_free(fresh, X509_free);
     return status;
+}
+
+static ssl_status add_file(ssl_context *context, const char *path, const char *call, ssl_error *err)
+{
+    sally_source source = sally_source_file(noun, path);
+    return add_roots(context, &source, call, err);
 }
 
 /* ---- directories --------------------------------------------------------------------------- */
@@ -208,12 +217,34 @@ ssl_status ssl_load_verify_source(ssl_context *context, const ssl_verify_source 
     return status;
 }
 
-ssl_status ssl_load_verify_root_certificates(ssl_context *context, const char *path, ssl_error *err)
+ssl_status sally_context_load_roots(ssl_context *context, const char *path, const char *call,
+                                    ssl_error *err)
 {
     ssl_verify_source source = {SALLY_VERIFY_FILE, path};
     sally_ossl_begin();
-    ssl_status status =
-        sally_context_add_source(context, &source, false, "ssl_load_verify_root_certificates", err);
+    ssl_status status = sally_context_add_source(context, &source, false, call, err);
+    sally_ossl_end();
+    return status;
+}
+
+ssl_status ssl_load_verify_root_certificates(ssl_context *context, const char *path, ssl_error *err)
+{
+    return sally_context_load_roots(context, path, "ssl_load_verify_root_certificates", err);
+}
+
+ssl_status ssl_load_verify_root_certificates_bytes(ssl_context *context, const ssl_bytes *roots,
+                                                   ssl_error *err)
+{
+    static const char call[] = "ssl_load_verify_root_certificates_bytes";
+    sally_source source = sally_source_bytes(noun, roots);
+    sally_ossl_begin();
+    ssl_status status = sally_context_check_open(context, call, err);
+    if (status == SALLY_OK) {
+        status = sally_source_given(&source, call, err);
+    }
+    if (status == SALLY_OK) {
+        status = add_roots(context, &source, call, err);
+    }
     sally_ossl_end();
     return status;
 }

@@ -19,6 +19,7 @@ typedef struct asking {
     const ssl_key_options *options;
     bool asked;
     bool answered;
+    bool overran;     /* the callback claims more bytes than there was room for */
     char skipped[32]; /* the type of a key that was passed over; empty: none was */
 } asking;
 
@@ -32,6 +33,7 @@ static int ask_user(char *buf, int size, int writing, void *arg)
     }
     int n = a->options->passphrase(buf, size, a->options->user);
     a->answered = n >= 0 && n <= size;
+    a->overran = n > size;
     return a->answered ? n : -1;
 }
 
@@ -96,21 +98,27 @@ static const char *why_locked(const asking *a)
     if (a->options->passphrase == NULL) {
         return "the key is encrypted; give a passphrase callback in ssl_key_options";
     }
+    if (a->overran) {
+        return "the passphrase callback says that it wrote more than its room; at most `size` bytes fit";
+    }
     return a->answered ? "the passphrase is wrong, or the key is damaged"
-                       : "the key is encrypted, and the passphrase callback gave none";
+                       : "the key is encrypted, and the passphrase callback gave none; have it "
+                         "return the number of bytes that it wrote";
 }
 
 static const char *why_unreadable(const sally_file *file, const ssl_key_options *options)
 {
     if (sally_file_contains(file, "PRIVATE KEY-----")) {
         return options->asn1 ? "not DER (PEM found); leave asn1 off in ssl_key_options"
-                             : "the key is damaged or cut off";
+                             : "the key is damaged or cut off; copy it anew";
     }
     if (!options->asn1 && is_der_key(file)) {
         return "not PEM (DER found); set asn1 in ssl_key_options, or convert it with: openssl pkey "
                "-inform der";
     }
-    return "no private key in it";
+    return options->asn1
+               ? "no private key in DER in it"
+               : "no private key in it; PEM with \"-----BEGIN PRIVATE KEY-----\" is needed";
 }
 
 static ssl_status fail_key(const sally_source *source, const sally_file *file, const asking *a,
@@ -121,7 +129,8 @@ static ssl_status fail_key(const sally_source *source, const sally_file *file, c
     }
     if (a->skipped[0] != '\0') {
         return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
-                          SALLY_CANNOT_LOAD "no RSA key in it (%s found), and rsa_only is set",
+                          SALLY_CANNOT_LOAD "no RSA key in it (%s found), and rsa_only is set; "
+                                            "leave it off to take any key",
                           source->noun, source->path, a->skipped);
     }
     const char *why = a->asked ? why_locked(a) : why_unreadable(file, a->options);

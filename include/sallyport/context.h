@@ -93,6 +93,32 @@ SALLY_API ssl_status ssl_set_ciphers(ssl_context *context, const char *spec, ssl
  *  Errors: SEALED, CONFIG, USAGE. */
 SALLY_API ssl_status ssl_set_ciphersuites(ssl_context *context, const char *names, ssl_error *err);
 
+/** The groups for the key exchange, in order of preference, separated by colons: "X25519:P-256". No
+ *  others are used then. An ECDSA certificate's own curve must be among them for TLS 1.2.
+ *  Errors: SEALED, CONFIG (a name that is not known, or is there twice), USAGE (NULL), MEMORY. Keeps: C3. */
+SALLY_API ssl_status ssl_set_groups(ssl_context *context, const char *groups, ssl_error *err);
+/**
+ * Prefers finite-field Diffie-Hellman, with the parameters of a PEM file, among the TLS 1.2 ciphers of
+ * the context; adds none and takes none away. NULL stands for ssl_dh4096_param_path(). Without this
+ * call such ciphers are served too, last, with parameters that OpenSSL chooses.
+ * Errors: SEALED, USAGE (a client context), CONFIG (less than 2048 bits, damaged, unsafe), LIMIT (more bits
+ *   than can be checked in time), SYSTEM, MEMORY. Keeps: C3.
+ */
+SALLY_API ssl_status ssl_server_context_enable_dhe(ssl_context *context, const char *dh_param_path,
+                                                   ssl_error *err);
+/** Names the parameters of ffdhe4096 (RFC 7919) for ssl_server_context_enable_dhe. It is no path of a
+ *  file, because OpenSSL holds them. The text is static. Threads: any. */
+SALLY_API const char *ssl_dh4096_param_path(void);
+/**
+ * Makes a curve the server's first choice among its groups, never the only one. `curve_name` is one of
+ * Racket's names, as "secp384r1"; NULL stands for "secp521r1". In TLS 1.3 the client's guess of a group
+ * that is allowed is taken without another round trip, so the choice is felt in TLS 1.2.
+ * Errors: SEALED, USAGE (a client context), CONFIG (no such name), UNSUPPORTED (too weak for the security
+ *   level, or not in the context's protocols), MEMORY. Keeps: C3.
+ */
+SALLY_API ssl_status ssl_server_context_enable_ecdhe(ssl_context *context, const char *curve_name,
+                                                     ssl_error *err);
+
 /** Whether closing the output side sends close_notify: on by default; off is Racket's default, and
  *  the peer cannot tell the end from a cut then. Errors: SEALED. Keeps: P4. */
 SALLY_API ssl_status ssl_set_shutdown_on_close(ssl_context *context, bool on, ssl_error *err);

@@ -22,6 +22,7 @@
 
 #include "break.h"
 #include "context.h"
+#include "load.h"
 #include "port.h"
 
 #ifdef __cplusplus
@@ -117,6 +118,28 @@ SALLY_API ssl_status ssl_sync_enable_break(const ssl_event *events, size_t count
  *  Errors: CLOSED, USAGE. Keeps: P5. */
 SALLY_API ssl_status ssl_listener_addresses(const ssl_listener *listener, ssl_endpoints *ends,
                                             ssl_error *err);
+
+/**
+ * ssl_load_certificate_chain into the listener's context: clients whose handshake begins later see it. A
+ * sealed context refuses (SEALED); a context that others use too is changed for them as well.
+ * Threads: any, one setter at a time. Errors: as for ssl_load_certificate_chain; USAGE (NULL), CLOSED.
+ * Keeps: C2, C3.
+ */
+SALLY_API ssl_status ssl_listener_load_certificate_chain(ssl_listener *listener, const char *path,
+                                                         ssl_error *err);
+/** ssl_load_private_key into the listener's context.
+ *  Threads and errors as for ssl_listener_load_certificate_chain. Keeps: C2, C3. */
+SALLY_API ssl_status ssl_listener_load_private_key(ssl_listener *listener, const char *path,
+                                                   const ssl_key_options *options, ssl_error *err);
+/** ssl_load_verify_root_certificates into the listener's context.
+ *  Threads and errors as for ssl_listener_load_certificate_chain. Keeps: C3. */
+SALLY_API ssl_status ssl_listener_load_verify_root_certificates(ssl_listener *listener,
+                                                                const char *path, ssl_error *err);
+/** ssl_load_suggested_certificate_authorities into the listener's context.
+ *  Threads and errors as for ssl_listener_load_certificate_chain. Keeps: C3. */
+SALLY_API ssl_status ssl_listener_load_suggested_certificate_authorities(ssl_listener *listener,
+                                                                         const char *path,
+                                                                         ssl_error *err);
 
 /** Stops listening: threads in accept or sync return, accept with CLOSED; half-done handshakes are
  *  dropped. The address is free again when the last of those threads has left. Twice is fine. Never

@@ -1,8 +1,10 @@
 /*
  * sallyport/load.h: who a context is, and whom it trusts: certificates and keys.
  *
- * Files are read at the call, whole, and must be regular files of at most SALLY_FILE_MAX bytes. A
- * call that fails changes nothing (C2).
+ * Files are read at the call, whole, and must be regular files of at most SALLY_FILE_MAX bytes; a FIFO, a
+ * device or a directory is refused at once. What was read is wiped. A call that fails changes nothing
+ * (C2), and its text names the file, the reason and, where there is one, the way out. CRLF line ends,
+ * text around the PEM blocks and a byte order mark before UTF-8 do no harm.
  */
 #ifndef SALLYPORT_LOAD_H
 #define SALLYPORT_LOAD_H
@@ -15,6 +17,14 @@ extern "C" {
 
 /** The largest file that is loaded, in bytes. */
 #define SALLY_FILE_MAX (8 * 1024 * 1024)
+
+/** What would be in a file, in memory. It is looked at during the call only and not copied; what is kept
+ *  is the parsed certificate or key. Wiping a key's bytes afterwards is the caller's, whose they are. */
+typedef struct ssl_bytes {
+    const void *data;  /**< not NULL */
+    size_t size;       /**< at most SALLY_FILE_MAX */
+    const char *label; /**< what error texts call it; NULL: "(memory)" */
+} ssl_bytes;
 
 /** How to read a private key. All zero: any key type, PEM, no passphrase. */
 typedef struct ssl_key_options {
@@ -49,6 +59,44 @@ SALLY_API ssl_status ssl_load_identity(ssl_context *context, const char *chain_p
                                        const char *key_path, const ssl_key_options *options,
                                        ssl_error *err);
 
+/** ssl_load_certificate_chain from memory, PEM. Errors: USAGE (NULL) too. Keeps: C2, C3. */
+SALLY_API ssl_status ssl_load_certificate_chain_bytes(ssl_context *context, const ssl_bytes *chain,
+                                                      ssl_error *err);
+/** ssl_load_private_key from memory: PEM, or DER with `asn1`. Errors: USAGE (NULL) too. Keeps: C2, C3. */
+SALLY_API ssl_status ssl_load_private_key_bytes(ssl_context *context, const ssl_bytes *key,
+                                                const ssl_key_options *options, ssl_error *err);
+/** ssl_load_identity from memory. Errors: USAGE (NULL) too. Keeps: C2, C3. */
+SALLY_API ssl_status ssl_load_identity_bytes(ssl_context *context, const ssl_bytes *chain,
+                                             const ssl_bytes *key, const ssl_key_options *options,
+                                             ssl_error *err);
+
+/** How to make a context with its identity. Start from SALLY_CONTEXT_OPTIONS; NULL stands for the same. */
+typedef struct ssl_context_options {
+    ssl_protocol protocol;
+    const char *certificate_chain; /**< path, PEM; NULL: none yet */
+    const char *private_key;       /**< path; NULL: none yet */
+    ssl_key_options key;           /**< how to read it */
+    uint64_t reserved[8];
+} ssl_context_options;
+
+/* clang-format off */
+#define SALLY_CONTEXT_OPTIONS \
+    {SALLY_PROTOCOL_SECURE, NULL, NULL, {false, false, NULL, NULL, {0}}, {0}}
+/* clang-format on */
+
+/**
+ * ssl_make_client_context and an identity, in one. A SALLY_PROTOCOL_SECURE with an identity is a sealed
+ * context of its own that verifies as ssl_secure_client_context does; it needs both chain and key.
+ * Ownership: returns one reference; copies. Threads: any.
+ * Errors: as for ssl_make_client_context and ssl_load_identity (*context is NULL then). Keeps: C1, C3.
+ */
+SALLY_API ssl_status ssl_make_client_context_with(const ssl_context_options *options,
+                                                  ssl_context **context, ssl_error *err);
+/** ssl_make_server_context and an identity, in one.
+ *  Ownership, threads and errors as for ssl_make_client_context_with. Keeps: C1, C3. */
+SALLY_API ssl_status ssl_make_server_context_with(const ssl_context_options *options,
+                                                  ssl_context **context, ssl_error *err);
+
 /** Where trust anchors come from. */
 typedef enum ssl_verify_source_kind {
     SALLY_VERIFY_FILE = 0, /**< a PEM file of certificates, loaded at the call */
@@ -76,6 +124,10 @@ SALLY_API ssl_status ssl_load_verify_source(ssl_context *context, const ssl_veri
 /** ssl_load_verify_source of a PEM file. */
 SALLY_API ssl_status ssl_load_verify_root_certificates(ssl_context *context, const char *path,
                                                        ssl_error *err);
+/** The same from memory, PEM. Errors: USAGE (NULL) too. Keeps: C3. */
+SALLY_API ssl_status ssl_load_verify_root_certificates_bytes(ssl_context *context,
+                                                             const ssl_bytes *roots,
+                                                             ssl_error *err);
 /** Adds every source of the list set by ssl_default_verify_sources_set, passing over what cannot be
  *  loaded. */
 SALLY_API ssl_status ssl_load_default_verify_sources(ssl_context *context, ssl_error *err);
@@ -96,6 +148,28 @@ SALLY_API ssl_status ssl_default_verify_sources_set(const ssl_verify_source *sou
  */
 SALLY_API ssl_status ssl_default_verify_sources(ssl_verify_source **sources, size_t *count,
                                                 ssl_error *err);
+
+/**
+ * The names of the authorities that a server sends when it asks for a client's certificate: those of the
+ * certificates in a PEM file, each once. They help the client to choose and imply no trust: what it
+ * sends is judged by the verify sources. Replaces the old names.
+ * Threads: any, one setter at a time.
+ * Errors: SEALED, USAGE (a client context, NULL), SYSTEM, CONFIG, LIMIT, MEMORY. Keeps: C3.
+ */
+SALLY_API ssl_status ssl_load_suggested_certificate_authorities(ssl_context *context,
+                                                                const char *path, ssl_error *err);
+
+/**
+ * Adds the certificate revocation lists of a file, PEM (any number) or DER (one; RFC 5280). From then on
+ * the peer's certificate, and with `whole_chain` each of its issuers but the root, must have a list of
+ * its issuer that is in force and does not name it: a list that is missing or has expired refuses the
+ * peer. Once asked for, `whole_chain` stays. It says nothing where verification is not asked for.
+ * Lists are not fetched; load a new one into a new context before the old one expires.
+ * Threads: any, one setter at a time.
+ * Errors: SEALED, USAGE (NULL), SYSTEM, CONFIG, LIMIT, MEMORY. Keeps: C3.
+ */
+SALLY_API ssl_status ssl_load_crls(ssl_context *context, const char *path, bool whole_chain,
+                                   ssl_error *err);
 
 #ifdef __cplusplus
 }

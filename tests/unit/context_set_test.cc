@@ -75,6 +75,32 @@ const Setter setters[] = {
      }},
     {"ssl_load_default_verify_sources",
      [](ssl_context *c, ssl_error *e) { return ssl_load_default_verify_sources(c, e); }},
+    {"ssl_load_certificate_chain_bytes",
+     [](ssl_context *c, ssl_error *e) { return ssl_load_certificate_chain_bytes(c, nullptr, e); }},
+    {"ssl_load_private_key_bytes",
+     [](ssl_context *c, ssl_error *e) {
+         return ssl_load_private_key_bytes(c, nullptr, nullptr, e);
+     }},
+    {"ssl_load_identity_bytes",
+     [](ssl_context *c, ssl_error *e) {
+         return ssl_load_identity_bytes(c, nullptr, nullptr, nullptr, e);
+     }},
+    {"ssl_load_verify_root_certificates_bytes",
+     [](ssl_context *c, ssl_error *e) {
+         return ssl_load_verify_root_certificates_bytes(c, nullptr, e);
+     }},
+    {"ssl_load_suggested_certificate_authorities",
+     [](ssl_context *c, ssl_error *e) {
+         return ssl_load_suggested_certificate_authorities(c, "/nowhere", e);
+     }},
+    {"ssl_load_crls",
+     [](ssl_context *c, ssl_error *e) { return ssl_load_crls(c, "/nowhere", true, e); }},
+    {"ssl_set_groups",
+     [](ssl_context *c, ssl_error *e) { return ssl_set_groups(c, "NO-SUCH", e); }},
+    {"ssl_server_context_enable_dhe",
+     [](ssl_context *c, ssl_error *e) { return ssl_server_context_enable_dhe(c, "/nowhere", e); }},
+    {"ssl_server_context_enable_ecdhe",
+     [](ssl_context *c, ssl_error *e) { return ssl_server_context_enable_ecdhe(c, "NO-SUCH", e); }},
     {"ssl_set_verify", [](ssl_context *c, ssl_error *e) { return ssl_set_verify(c, true, e); }},
     {"ssl_set_verify_hostname",
      [](ssl_context *c, ssl_error *e) { return ssl_set_verify_hostname(c, true, e); }},

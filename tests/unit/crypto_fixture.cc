@@ -63,6 +63,24 @@ std::string reason_of(SSL *ssl)
     return text;
 }
 
+std::string exchange_of(SSL *client)
+{
+    EVP_PKEY *key = nullptr;
+    if (SSL_get_peer_tmp_key(client, &key) != 1) {
+        return "";
+    }
+    std::string name = EVP_PKEY_get0_type_name(key);
+    char group[32];
+    size_t length = 0;
+    if (name == "DH") {
+        name += " " + std::to_string(EVP_PKEY_get_bits(key));
+    } else if (name == "EC" && EVP_PKEY_get_group_name(key, group, sizeof group, &length) == 1) {
+        name = group;
+    }
+    EVP_PKEY_free(key);
+    return name;
+}
+
 bool is_verified(SSL *ssl)
 {
     sally_verdict verdict = sally_verify_verdict(ssl);
@@ -160,6 +178,7 @@ Shake shake(ssl_context *client_context, ssl_context *server_context, const char
     result.server_reason = reason_of(server.get());
     result.version = SSL_get_version(client.get());
     result.cipher = SSL_get_cipher_name(client.get());
+    result.exchange = exchange_of(client.get());
     const char *name = SSL_get_servername(server.get(), TLSEXT_NAMETYPE_host_name);
     result.server_name = name != nullptr ? name : "";
     return result;

@@ -3,12 +3,14 @@
 #ifndef SALLY_TEST_CRYPTO_FIXTURE_H
 #define SALLY_TEST_CRYPTO_FIXTURE_H
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <openssl/ssl.h>
 
 #include "support/certs.h"
+#include "support/faults.h"
 #include "support/handles.h"
 
 extern "C" {
@@ -79,6 +81,7 @@ struct Shake {
     std::string server_reason;
     std::string version;
     std::string cipher;
+    std::string exchange;    // the server's ephemeral key: "DH 4096", "secp384r1", "X25519"
     std::string server_name; // as the server got it; empty: none
     explicit operator bool() const
     {
@@ -86,6 +89,30 @@ struct Shake {
     }
 };
 Shake shake(ssl_context *client, ssl_context *server, const char *hostname = "localhost");
+
+// OpenSSL's n-th allocation fails in a setter on a fresh context, which is then built: no crash, nothing
+// lost, a clear error, for every so many-th.
+inline void sweep_openssl_setter(const char *what, bool client,
+                                 const std::function<ssl_status(ssl_context *, ssl_error *)> &set)
+{
+    Trial trial([&](ssl_error *err) {
+        ssl_context *made = nullptr;
+        auto make = client ? ssl_make_client_context : ssl_make_server_context;
+        ssl_status status = make(SALLY_PROTOCOL_AUTO, &made, err);
+        if (status == SALLY_OK) {
+            status = set(made, err);
+        }
+        sally_policy policy = {};
+        if (status == SALLY_OK && client) {
+            status = sally_context_policy(made, client, what, &policy, err);
+        }
+        sally_policy_fini(&policy);
+        ssl_context_release(made);
+        return status;
+    });
+    trial.stride = 7;
+    sweep_openssl_allocations(what, trial);
+}
 
 // The subject of the certificate that the context shows; empty: none.
 std::string shown_subject(ssl_context *context);
