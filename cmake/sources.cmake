@@ -24,7 +24,11 @@ set(sally_l2_net
     addr.c
     resolve.c
     sock.c
-    transport_sock.c)
+    fd.c
+    transport_sock.c
+    transport_fd.c
+    transport_box.c
+    transport_callback.c)
 
 set(sally_l3_crypto
     ossl.c
@@ -59,6 +63,7 @@ set(sally_l4_engine
 set(sally_l5_ports
     conn.c
     conn_drive.c
+    conn_exchange.c
     port_read.c
     port_write.c
     port_close.c
@@ -66,6 +71,10 @@ set(sally_l5_ports
     port_watch.c
     digest_port.c
     linger.c)
+    linger.c
+    farewell.c
+    transport_port.c
+    wrap.c)
 
 set(sally_l6_ends
     connect.c

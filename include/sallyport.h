@@ -18,5 +18,6 @@
 #include "sallyport/registry.h"
 #include "sallyport/server.h"
 #include "sallyport/verify.h"
+#include "sallyport/wrap.h"
 
 #endif

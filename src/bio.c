@@ -77,13 +77,29 @@ static int bio_write(BIO *bio, const char *bytes, size_t n, size_t *count)
     return 1;
 }
 
+/* What the transport itself holds comes before what it has not taken yet. */
+static void flush_held(sally_bio *state)
+{
+    if (state->send_errno == 0 && state->next->ops->flush(state->next) == SALLY_IO_FAILED) {
+        state->send_errno = state->next->sys_errno;
+    }
+}
+
 bool sally_bio_flush(sally_bio *state)
 {
+    if (state->next->held != 0) {
+        flush_held(state);
+    }
     if (state->unsent.length != 0) {
         size_t sent = send_some(state, sally_buf_front(&state->unsent), state->unsent.length);
         sally_buf_consume(&state->unsent, sent);
     }
-    return state->unsent.length == 0;
+    return sally_bio_unsent(state) == 0;
+}
+
+size_t sally_bio_unsent(const sally_bio *state)
+{
+    return state->unsent.length + state->next->held;
 }
 
 /* ---- the method ---------------------------------------------------------------------------- */

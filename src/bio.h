@@ -35,5 +35,7 @@ BIO *sally_bio_new(sally_bio *state);
 
 /* Gives unsent ciphertext to the transport: true when none is left, or the way out is dead. */
 bool sally_bio_flush(sally_bio *state);
+/* Ciphertext that has not gone out: what is kept here, and what the transport holds. */
+size_t sally_bio_unsent(const sally_bio *state);
 
 #endif

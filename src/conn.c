@@ -7,6 +7,7 @@
  *   - another side received bytes, which may now lie inside OpenSSL where poll cannot see them, or
  *     may have been what a writer in the middle of a handshake message waits for;
  *   - a call left ciphertext unsent, so that a sleeping reader must wait for writability too (B6).
+ * Who is woken where the transport is a box: conn_exchange.c.
  * Between two steps of a long call the lock is let go, and `turn` makes that fair.
  */
 #include "conn.h"
@@ -70,7 +71,12 @@ static void destroy(sally_conn *conn)
     sally_free(conn);
 }
 
-static void drop_handle(sally_conn *conn)
+void sally_conn_retain(sally_conn *conn)
+{
+    sally_add_relaxed(&conn->handles, 1);
+}
+
+void sally_conn_release(sally_conn *conn)
 {
     if (sally_drop_ref(&conn->handles)) {
         destroy(conn);
@@ -82,7 +88,7 @@ void sally_conn_let_go(sally_conn *conn)
     sally_conn_lock(conn);
     conn->held = false;
     sally_conn_leave(conn);
-    drop_handle(conn);
+    sally_conn_release(conn);
 }
 
 void sally_conn_drop(sally_conn *conn)
@@ -105,7 +111,7 @@ void ssl_free_port(ssl_port *port)
     }
     sally_conn *conn = port->conn;
     ssl_abandon_port(port);
-    drop_handle(conn);
+    sally_conn_release(conn);
 }
 
 void ssl_free_ports(ssl_ports *ports)
@@ -138,6 +144,16 @@ static void wake_locked(sally_slot *slot)
     }
 }
 
+/* Those of the connection that this one carries look at everything again. */
+static void wake_carried_locked(const sally_conn *conn)
+{
+    for (int side = 0; conn->carried != NULL && side < SALLY_SIDES; side++) {
+        if (conn->carried->asleep[side] != NULL) {
+            sally_wake_raise(conn->carried->asleep[side]);
+        }
+    }
+}
+
 void sally_conn_shut_locked(ssl_port *port, bool abandon)
 {
     sally_conn *conn = port->conn;
@@ -148,6 +164,7 @@ void sally_conn_shut_locked(ssl_port *port, bool abandon)
     if (port->abandoned && port->side == SALLY_OUT) {
         wake_locked(&conn->slots[SALLY_CLOSER]);
     }
+    wake_carried_locked(conn);
 }
 
 /* Nobody needs the engine any more: both doors are closed, no call is inside, and no server watches
@@ -158,7 +175,8 @@ static sally_engine *take_finished_locked(sally_conn *conn)
         return NULL;
     }
     for (int side = 0; side < SALLY_SIDES; side++) {
-        if (conn->slots[side].busy) {
+        if (conn->slots[side].busy ||
+            (conn->carried != NULL && conn->carried->asleep[side] != NULL)) {
             return NULL;
         }
     }
@@ -202,6 +220,12 @@ ssl_status sally_conn_enter_locked(sally_conn *conn, const sally_op *op, ssl_err
                           "writer at a time",
                           op->call);
     }
+    if (conn->carried != op->carried) {
+        return sally_fail(err, SALLY_USAGE, op->phase,
+                          "%s: this port carries another connection (ssl_wrap_ports); use the "
+                          "ports of that one",
+                          op->call);
+    }
     conn->slots[op->side].busy = true;
     return SALLY_OK;
 }
@@ -209,7 +233,9 @@ ssl_status sally_conn_enter_locked(sally_conn *conn, const sally_op *op, ssl_err
 /* A reader that sleeps for input only must now flush for those who left. */
 void sally_conn_exit_locked(sally_conn *conn, sally_side side)
 {
+    sally_conn_hand_on_locked(conn, side);
     conn->slots[side].busy = false;
+    conn->slots[side].stalled = false;
     sally_slot *reader = &conn->slots[SALLY_IN];
     if (!reader->want.send && sally_engine_unsent(conn->engine) != 0) {
         wake_locked(reader);
@@ -219,7 +245,7 @@ void sally_conn_exit_locked(sally_conn *conn, sally_side side)
 /* ---- the loop ------------------------------------------------------------------------------ */
 
 /* Others may wait for bytes that this step took from the transport, or for its failure. */
-static void tell_others_locked(sally_conn *conn, sally_side self, bool received, bool failed)
+void sally_conn_tell_others_locked(sally_conn *conn, sally_side self, bool received, bool failed)
 {
     for (int side = 0; side < SALLY_SIDES; side++) {
         sally_slot *slot = &conn->slots[side];
@@ -227,14 +253,17 @@ static void tell_others_locked(sally_conn *conn, sally_side self, bool received,
             wake_locked(slot);
         }
     }
+    if (received || failed) {
+        wake_carried_locked(conn);
+    }
 }
 
 sally_step sally_conn_step_locked(sally_conn *conn, sally_op *op, sally_want *want)
 {
     unsigned long receives = sally_engine_receives(conn->engine);
     sally_step step = op->step(conn, op, want);
-    tell_others_locked(conn, op->side, sally_engine_receives(conn->engine) != receives,
-                       step == SALLY_STEP_FAILED);
+    sally_conn_tell_others_locked(conn, op->side, sally_engine_receives(conn->engine) != receives,
+                                  step == SALLY_STEP_FAILED);
     return step;
 }
 
@@ -290,9 +319,15 @@ static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want 
     if (status != SALLY_OK) {
         return status;
     }
+    *ready = sally_conn_exchange_locked(conn, op->side, want);
+    if (*ready) {
+        return SALLY_OK;
+    }
     struct pollfd fds[2 + SALLY_WAIT_SPARE];
     sally_wait wait = {.fds = fds, .scope = scope, .self = self, .phase = op->phase};
     wait.count = sally_conn_watch_locked(conn, want, fds);
+    sally_conn_sleeper sleeper;
+    sally_conn_sleep_with(&sleeper, sally_engine_transport(conn->engine), want, &wait, op->side);
     sally_slot *slot = &conn->slots[op->side];
     slot->asleep = self;
     slot->want = want;
@@ -357,19 +392,31 @@ ssl_status sally_conn_run(sally_conn *conn, sally_op *op, const sally_scope *sco
     return status;
 }
 
+/* Under the same lock as the step: what is received after it makes a difference to `seen`. */
+static void note_for_carried_locked(sally_conn *conn, const sally_op *op)
+{
+    if (conn->carried != NULL) {
+        conn->carried->want[op->side] = op->want;
+    }
+    if (conn->carried != NULL && op->side == SALLY_IN) {
+        conn->carried->seen = sally_engine_receives(conn->engine);
+    }
+}
+
 ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err)
 {
     sally_conn_lock(conn);
     ssl_status status = sally_conn_enter_locked(conn, op, err);
     if (status == SALLY_OK) {
-        sally_want want;
         sally_step step;
         do {
-            step = sally_conn_step_locked(conn, op, &want);
-        } while (step == SALLY_STEP_AGAIN);
+            step = sally_conn_step_locked(conn, op, &op->want);
+        } while (step == SALLY_STEP_AGAIN ||
+                 (step == SALLY_STEP_WANT && sally_conn_exchange_locked(conn, op->side, op->want)));
         if (step == SALLY_STEP_FAILED) {
             status = report_locked(conn, op, err);
         }
+        note_for_carried_locked(conn, op);
         sally_conn_exit_locked(conn, op->side);
     }
     sally_conn_leave(conn);

@@ -41,7 +41,16 @@ typedef struct sally_slot {
     bool busy;
     const sally_wake *asleep; /* its thread's wake while it sleeps, else NULL */
     sally_want want;
+    bool
+        stalled; /* it found another thread exchanging what it wants, and that one has not settled */
 } sally_slot;
+
+/* A connection that runs over this one (transport_port.c), as this one sees it. */
+typedef struct sally_carried {
+    sally_want want[2]; /* of our last read for it that found nothing; of our last write */
+    unsigned long seen; /* receives when that read found nothing */
+    const sally_wake *asleep[SALLY_SIDES]; /* its threads, asleep for us */
+} sally_carried;
 
 struct sally_conn {
     sally_mutex
@@ -50,9 +59,10 @@ struct sally_conn {
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */
-    sally_buf plain;   /* lock; plaintext read ahead of the reader by a peek or a line */
-    bool held;         /* lock; a server watches the fd: the engine stays until it lets go */
-    bool end_reported; /* lock; a reader has been told EOF, TRUNCATED or a failure */
+    sally_buf plain;        /* lock; plaintext read ahead of the reader by a peek or a line */
+    bool held;              /* lock; a server watches the fd: the engine stays until it lets go */
+    bool end_reported;      /* lock; a reader has been told EOF, TRUNCATED or a failure */
+    sally_carried *carried; /* lock; NULL: our ports are the caller's own */
     ssl_port in;
     ssl_port out;
     ssl_break *owner;  /* set before the ports are handed out, constant then; retained (B9) */
@@ -118,8 +128,10 @@ typedef struct sally_op {
     void *buf;         /* reads */
     const void *bytes; /* writes */
     size_t n;
-    size_t count;       /* done so far, exact whatever is returned */
-    ssl_status refused; /* a FAILED step that is not the engine's: its status, and why */
+    size_t count;                 /* done so far, exact whatever is returned */
+    sally_want want;              /* sally_conn_try: what the last step would have waited for */
+    const sally_carried *carried; /* a call of the connection that this one carries, or NULL */
+    ssl_status refused;           /* a FAILED step that is not the engine's: its status, and why */
     const char *why;
 } sally_op;
 
@@ -145,6 +157,33 @@ int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fd
 void sally_conn_shut_locked(ssl_port *port, bool abandon);
 /* Lock held on entry, free on return: the last one out frees the engine. */
 void sally_conn_leave(sally_conn *conn);
+/* One more handle, so that the struct outlives its ports; and back. */
+void sally_conn_retain(sally_conn *conn);
+void sally_conn_release(sally_conn *conn);
+/* Lock held: wakes those, other than the call on `self`, who sleep for what has been received, or
+ * all of them after a failure. */
+void sally_conn_tell_others_locked(sally_conn *conn, sally_side self, bool received, bool failed);
+
+/* ---- conn_exchange.c: transports whose I/O must not run under the lock ---- */
+
+/* Lock held, and free in between; the caller is in the slot of `side`. Whether the next step may find
+ * something new, so that there is nothing to wait for yet. */
+bool sally_conn_exchange_locked(sally_conn *conn, sally_side side, sally_want want);
+/* Before a call leaves: hands on what the transport holds, as far as that does not block. */
+void sally_conn_hand_on_locked(sally_conn *conn, sally_side side);
+/* Makes the wait of a thread in the slot of `side` one of the transport, where it has its own way. */
+typedef struct sally_conn_sleeper {
+    sally_sleeper base; /* first: a sally_sleeper * of this kind points here */
+    sally_transport *transport;
+    sally_transport_wait how;
+} sally_conn_sleeper;
+void sally_conn_sleep_with(sally_conn_sleeper *sleeper, sally_transport *t, sally_want want,
+                           sally_wait *wait, sally_side side);
+
+/* port_read.c, port_write.c: the steps of ssl_read_available, ssl_write_available and ssl_flush. */
+sally_step sally_port_read_some(sally_conn *conn, sally_op *op, sally_want *want);
+sally_step sally_port_write_some(sally_conn *conn, sally_op *op, sally_want *want);
+sally_step sally_port_flush(sally_conn *conn, sally_op *op, sally_want *want);
 
 /* USAGE unless `port` is not NULL and of that side. */
 ssl_status sally_port_check(const ssl_port *port, sally_side side, const sally_op *op,

@@ -31,7 +31,12 @@ static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
     } else {
         SSL_set_accept_state(e->ssl);
     }
-    e->shutdown_on_close = policy->shutdown_on_close;
+    if (setup->exact) {
+        SSL_set_read_ahead(e->ssl, 0);
+    }
+    e->shutdown_on_close = setup->shutdown == SALLY_SHUTDOWN_AS_CONTEXT
+                               ? policy->shutdown_on_close
+                               : setup->shutdown == SALLY_SHUTDOWN_ON;
     return sally_verify_prepare(e->ssl, policy, setup->hostname, err);
 }
 
@@ -95,7 +100,7 @@ static sally_step fail(sally_engine *e, sally_failure why)
 static sally_step want(const sally_engine *e, sally_want *want, bool receive)
 {
     want->receive = receive;
-    want->send = e->bio.unsent.length != 0;
+    want->send = sally_bio_unsent(&e->bio) != 0;
     return SALLY_STEP_WANT;
 }
 
@@ -160,7 +165,7 @@ static sally_step take(sally_engine *e, take_plaintext how, void *buf, size_t n,
         return fail(e, e->fatal);
     }
     begin(e);
-    if (e->bio.unsent.length > SALLY_UNSENT_MAX) {
+    if (sally_bio_unsent(&e->bio) > SALLY_UNSENT_MAX) {
         return want(e, wanted, false);
     }
     int result = how(e->ssl, buf, n, got);
@@ -190,7 +195,7 @@ sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t
     if (e->bio.send_errno != 0) {
         return fail(e, dead_way_out(e));
     }
-    if (e->bio.unsent.length != 0) {
+    if (sally_bio_unsent(&e->bio) != 0) {
         return want(e, wanted, false);
     }
     int result = SSL_write_ex(e->ssl, buf, n < SALLY_RECORD_MAX ? n : SALLY_RECORD_MAX, done);
@@ -250,12 +255,17 @@ bool sally_engine_has_eof(const sally_engine *e)
 
 size_t sally_engine_unsent(const sally_engine *e)
 {
-    return e->bio.unsent.length;
+    return sally_bio_unsent(&e->bio);
 }
 
 unsigned long sally_engine_receives(const sally_engine *e)
 {
     return e->bio.receives;
+}
+
+void sally_engine_read_ahead(sally_engine *e)
+{
+    SSL_set_read_ahead(e->ssl, 1);
 }
 
 void sally_engine_release_buffers(sally_engine *e)

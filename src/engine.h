@@ -41,8 +41,10 @@ typedef struct sally_want {
 typedef struct sally_engine_setup {
     ssl_context *context; /* NULL for a client: the secure one */
     bool client;
-    const char *hostname; /* client: for SNI and for the check; may be NULL */
-    const char *call;     /* the public call, for error texts */
+    const char *hostname;       /* client: for SNI and for the check; may be NULL */
+    const char *call;           /* the public call, for error texts */
+    bool exact;                 /* receive nothing behind the record that is being read */
+    ssl_wrap_shutdown shutdown; /* whether to say close_notify */
 } sally_engine_setup;
 
 /* Takes the transport over on success only. */
@@ -74,6 +76,8 @@ bool sally_engine_has_eof(const sally_engine *e);   /* ... and that end is the p
 size_t sally_engine_unsent(const sally_engine *e);
 /* Receives made so far: it grows when a step took bytes that the other side may wait for. */
 unsigned long sally_engine_receives(const sally_engine *e);
+/* Ends `exact` of the setup. */
+void sally_engine_read_ahead(sally_engine *e);
 /* Gives record buffers back while the connection is idle. */
 void sally_engine_release_buffers(sally_engine *e);
 sally_transport *sally_engine_transport(sally_engine *e);

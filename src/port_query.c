@@ -1,8 +1,9 @@
 /* L5 ports: questions to a connection (P5, P8, C7). */
+#include <errno.h>
+
 #include "conn.h"
 #include "error.h"
 #include "ossl.h"
-#include "sock.h"
 
 static void describe(const sally_addr *addr, char *text, int *number)
 {
@@ -22,13 +23,13 @@ static ssl_status addresses_locked(const sally_conn *conn, ssl_endpoints *ends, 
         return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
                           "ssl_addresses: both ports of this connection are closed");
     }
-    int fd = sally_transport_sock_fd(sally_engine_transport(conn->engine));
-    if (fd < 0) {
+    sally_transport *t = sally_engine_transport(conn->engine);
+    sally_addr local;
+    int failed = t->ops->address != NULL ? t->ops->address(t, false, &local) : ENOTSOCK;
+    if (failed == ENOTSOCK) {
         return sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_NONE,
                           "ssl_addresses: this connection does not run over a socket");
     }
-    sally_addr local;
-    int failed = sally_sock_local(fd, &local);
     if (failed != 0) {
         return sally_fail_errno(err, failed, SALLY_PHASE_NONE, "ssl_addresses");
     }

@@ -17,7 +17,7 @@ static size_t copy_plain_locked(sally_conn *conn, void *buf, size_t n)
     return count;
 }
 
-static sally_step read_some(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_port_read_some(sally_conn *conn, sally_op *op, sally_want *want)
 {
     if (conn->plain.length == 0) {
         return sally_engine_read(conn->engine, op->buf, op->n, &op->count, want);
@@ -30,7 +30,7 @@ static sally_step read_some(sally_conn *conn, sally_op *op, sally_want *want)
 static sally_step read_all(sally_conn *conn, sally_op *op, sally_want *want)
 {
     sally_op part = {.buf = (char *)op->buf + op->count, .n = op->n - op->count};
-    sally_step step = read_some(conn, &part, want);
+    sally_step step = sally_port_read_some(conn, &part, want);
     op->count += part.count;
     return step == SALLY_STEP_DONE && op->count < op->n ? SALLY_STEP_AGAIN : step;
 }
@@ -168,14 +168,15 @@ static ssl_status run(ssl_port *in, sally_op *op, sally_how how, size_t *count, 
 
 ssl_status ssl_read(ssl_port *in, void *buf, size_t n, size_t *got, ssl_error *err)
 {
-    sally_op op = {.step = read_some, .call = "ssl_read", .buf = buf, .n = n};
+    sally_op op = {.step = sally_port_read_some, .call = "ssl_read", .buf = buf, .n = n};
     return run(in, &op, SALLY_PLAIN, got, err);
 }
 
 ssl_status ssl_read_enable_break(ssl_port *in, void *buf, size_t n, ssl_break *brk, size_t *got,
                                  ssl_error *err)
 {
-    sally_op op = {.step = read_some, .call = "ssl_read_enable_break", .buf = buf, .n = n};
+    sally_op op = {
+        .step = sally_port_read_some, .call = "ssl_read_enable_break", .buf = buf, .n = n};
     return run(in, &op, SALLY_ENABLE(brk), got, err);
 }
 
@@ -222,7 +223,7 @@ ssl_status ssl_peek_enable_break(ssl_port *in, void *buf, size_t n, ssl_break *b
 
 ssl_status ssl_read_available(ssl_port *in, void *buf, size_t n, size_t *got, ssl_error *err)
 {
-    sally_op op = {.step = read_some,
+    sally_op op = {.step = sally_port_read_some,
                    .side = SALLY_IN,
                    .phase = SALLY_PHASE_READ,
                    .call = "ssl_read_available",

@@ -12,15 +12,11 @@
  */
 #include "port_watch.h"
 
-static sally_step flush(sally_conn *conn, sally_op *op, sally_want *want)
-{
-    (void)op;
-    return sally_engine_flush(conn->engine, want);
-}
+#include "error.h"
 
 static bool is_flushed_locked(sally_conn *conn, sally_want *want)
 {
-    sally_op op = {.step = flush, .side = SALLY_OUT};
+    sally_op op = {.step = sally_port_flush, .side = SALLY_OUT};
     return sally_conn_step_locked(conn, &op, want) != SALLY_STEP_WANT;
 }
 
@@ -29,7 +25,14 @@ ssl_status sally_port_watch_enter(ssl_port *port, const char *call, ssl_error *e
     sally_op op = {.side = port->side, .phase = SALLY_PHASE_WAIT, .call = call};
     sally_conn_lock(port->conn);
     ssl_status status = sally_conn_enter_locked(port->conn, &op, err);
-    sally_conn_unlock(port->conn);
+    if (status == SALLY_OK && sally_engine_transport(port->conn->engine)->ops->wait != NULL) {
+        sally_conn_exit_locked(port->conn, port->side);
+        status = sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_WAIT,
+                            "%s: there is nothing to poll for a port over another pair of ports, "
+                            "or over callbacks with a wait function",
+                            call);
+    }
+    sally_conn_leave(port->conn);
     return status;
 }
 
@@ -62,6 +65,13 @@ static bool is_ready_locked(ssl_port *port, sally_want *want)
                                                    : is_flushed_locked(conn, want));
 }
 
+static bool is_ready_now_locked(ssl_port *port, sally_want *want)
+{
+    sally_conn *conn = port->conn;
+    return port->closed || (port->side == SALLY_IN ? sally_conn_look_locked(conn, want)
+                                                   : is_flushed_locked(conn, want));
+}
+
 bool sally_port_watch_begin(ssl_port *port, const sally_wake *self, struct pollfd *fds, int *count)
 {
     sally_conn *conn = port->conn;
@@ -69,6 +79,9 @@ bool sally_port_watch_begin(ssl_port *port, const sally_wake *self, struct pollf
     *count = 0;
     sally_conn_lock(conn);
     bool ready = is_ready_locked(port, &want);
+    while (!ready && sally_conn_exchange_locked(conn, port->side, want)) {
+        ready = is_ready_now_locked(port, &want);
+    }
     if (!ready) {
         sally_slot *slot = &conn->slots[port->side];
         slot->asleep = self;
@@ -103,8 +116,10 @@ bool sally_port_watch_look(ssl_port *port)
     sally_conn *conn = port->conn;
     sally_want want;
     sally_conn_lock(conn);
-    bool ready = port->closed || (port->side == SALLY_IN ? sally_conn_look_locked(conn, &want)
-                                                         : is_flushed_locked(conn, &want));
+    bool ready;
+    do {
+        ready = is_ready_now_locked(port, &want);
+    } while (!ready && sally_conn_exchange_locked(conn, port->side, want));
     sally_conn_unlock(conn);
     return ready;
 }

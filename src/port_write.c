@@ -7,7 +7,7 @@
 #include "conn.h"
 #include "error.h"
 
-static sally_step flush(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_port_flush(sally_conn *conn, sally_op *op, sally_want *want)
 {
     (void)op;
     return sally_engine_flush(conn->engine, want);
@@ -30,10 +30,10 @@ static sally_step write_all(sally_conn *conn, sally_op *op, sally_want *want)
             return step;
         }
     }
-    return op->count < op->n ? SALLY_STEP_AGAIN : flush(conn, op, want);
+    return op->count < op->n ? SALLY_STEP_AGAIN : sally_port_flush(conn, op, want);
 }
 
-static sally_step write_some(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_port_write_some(sally_conn *conn, sally_op *op, sally_want *want)
 {
     sally_step step = accept_record(conn, op, want);
     return step == SALLY_STEP_DONE && op->count < op->n ? SALLY_STEP_AGAIN : step;
@@ -86,20 +86,20 @@ ssl_status ssl_write_enable_break(ssl_port *out, const void *buf, size_t n, ssl_
 
 ssl_status ssl_flush(ssl_port *out, ssl_error *err)
 {
-    sally_op op = {.step = flush, .call = "ssl_flush"};
+    sally_op op = {.step = sally_port_flush, .call = "ssl_flush"};
     return run(out, &op, SALLY_PLAIN, NULL, err);
 }
 
 ssl_status ssl_flush_enable_break(ssl_port *out, ssl_break *brk, ssl_error *err)
 {
-    sally_op op = {.step = flush, .call = "ssl_flush_enable_break"};
+    sally_op op = {.step = sally_port_flush, .call = "ssl_flush_enable_break"};
     return run(out, &op, SALLY_ENABLE(brk), NULL, err);
 }
 
 ssl_status ssl_write_available(ssl_port *out, const void *buf, size_t n, size_t *done,
                                ssl_error *err)
 {
-    sally_op op = {.step = write_some,
+    sally_op op = {.step = sally_port_write_some,
                    .side = SALLY_OUT,
                    .phase = SALLY_PHASE_WRITE,
                    .call = "ssl_write_available",

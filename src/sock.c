@@ -1,8 +1,9 @@
 /* L2 net: the only maker of socket calls.
  *
  * Invariants: every socket that leaves this file is non-blocking and CLOEXEC (B10); every send has
- * MSG_NOSIGNAL, so SIGPIPE dies here (E3); EINTR is retried here and seen by nobody (B7); a failure
- * leaves no fd behind; a closed fd is closed once.
+ * MSG_NOSIGNAL, so SIGPIPE dies here (E3); sends and receives have MSG_DONTWAIT, so that they do not
+ * block on a user's socket either; EINTR is retried here and seen by nobody (B7); a failure leaves
+ * no fd behind; a closed fd is closed once.
  *
  * TCP_NODELAY (P6) is set on listening sockets, because Linux lets accepted ones inherit it: no
  * system call per connection.
@@ -172,7 +173,7 @@ sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys
     ssize_t got;
     *count = 0;
     do {
-        got = must_fail() ? -1 : recv(fd, buf, n, 0);
+        got = must_fail() ? -1 : recv(fd, buf, n, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
         return failed_io(sys_errno);
@@ -186,7 +187,7 @@ sally_io sally_sock_send(int fd, const void *buf, size_t n, size_t *count, int *
     ssize_t sent;
     *count = 0;
     do {
-        sent = must_fail() ? -1 : send(fd, buf, n, MSG_NOSIGNAL);
+        sent = must_fail() ? -1 : send(fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0) {
         return failed_io(sys_errno);
@@ -204,6 +205,25 @@ void sally_sock_no_delay(int fd)
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+bool sally_sock_delays(int fd)
+{
+    int on = 0;
+    socklen_t size = sizeof on;
+    return getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on == 0;
+}
+
+void sally_sock_delay(int fd)
+{
+    int off = 0;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+}
+
+int sally_sock_type(int fd, int *type)
+{
+    socklen_t size = sizeof *type;
+    return errno_of(must_fail() ? -1 : getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size));
 }
 
 int sally_sock_local(int fd, sally_addr *addr)

@@ -34,6 +34,11 @@ sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys
 sally_io sally_sock_send(int fd, const void *buf, size_t n, size_t *count, int *sys_errno);
 void sally_sock_shut_send(int fd);
 void sally_sock_no_delay(int fd);
+/* Whether it is a TCP socket with TCP_NODELAY off; sally_sock_delay puts it off again. */
+bool sally_sock_delays(int fd);
+void sally_sock_delay(int fd);
+/* SOCK_STREAM...; ENOTSOCK: no socket. */
+int sally_sock_type(int fd, int *type);
 int sally_sock_local(int fd, sally_addr *addr);
 int sally_sock_remote(int fd, sally_addr *addr);
 /* Closes exactly once; EINTR does not close again. */

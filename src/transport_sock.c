@@ -41,11 +41,18 @@ static void finish_sock(sally_transport *t, sally_buf *unsent, bool peer_done)
     sally_buf_fini(unsent);
 }
 
+static int address_sock(sally_transport *t, bool remote, sally_addr *addr)
+{
+    int fd = ((sock_transport *)t)->fd;
+    return remote ? sally_sock_remote(fd, addr) : sally_sock_local(fd, addr);
+}
+
 static const sally_transport_ops sock_ops = {
     .receive = receive_sock,
     .send = send_sock,
     .wait_fd = wait_fd_sock,
     .finish = finish_sock,
+    .address = address_sock,
 };
 
 sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire)

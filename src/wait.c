@@ -89,10 +89,29 @@ static void forget_readiness(sally_wait *wait)
     }
 }
 
+int sally_wait_poll(struct pollfd *fds, int count, ssl_deadline deadline)
+{
+    bool failed = poll(fds, (nfds_t)count, sally_deadline_poll_ms(deadline)) < 0;
+    return failed && errno != EINTR ? errno : 0;
+}
+
+/* After a sleep elsewhere nobody has said which wakes were raised. */
+static int sleep_elsewhere(sally_wait *wait, int total)
+{
+    int failed = wait->sleeper->sleep(wait->sleeper, wait->fds, total, wait->scope->deadline);
+    if (failed != 0) {
+        errno = failed != EINTR ? failed : EIO;
+        return -1;
+    }
+    return poll(wait->fds, (nfds_t)total, 0);
+}
+
 /* One poll: how many are ready; 0 also for a signal that interrupted; -1 and *status for a failure. */
 static int sleep_once(sally_wait *wait, int total, ssl_status *status, ssl_error *err)
 {
-    int ready = poll(wait->fds, (nfds_t)total, sally_deadline_poll_ms(wait->scope->deadline));
+    int ready = wait->sleeper != NULL
+                    ? sleep_elsewhere(wait, total)
+                    : poll(wait->fds, (nfds_t)total, sally_deadline_poll_ms(wait->scope->deadline));
     if (ready >= 0) {
         return ready;
     }
@@ -100,7 +119,8 @@ static int sleep_once(sally_wait *wait, int total, ssl_status *status, ssl_error
         forget_readiness(wait);
         return 0;
     }
-    *status = sally_fail_errno(err, errno, wait->phase, "%s: poll", ssl_phase_name(wait->phase));
+    *status = sally_fail_errno(err, errno, wait->phase, "%s: %s", ssl_phase_name(wait->phase),
+                               wait->sleeper != NULL ? "waiting for the transport" : "poll");
     return -1;
 }
 
@@ -116,7 +136,7 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
         if (ready < 0) {
             return SALLY_WAITED_STOPPED;
         }
-        if (ready == 0) {
+        if (ready == 0 && wait->sleeper == NULL) {
             continue;
         }
         if (any_token(&w)) { /* a pending break wins over readiness */
@@ -130,7 +150,7 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
             sally_wake_drain(wait->self);
             return SALLY_WAITED_WOKEN;
         }
-        if (any_ready(wait)) {
+        if (any_ready(wait) || wait->sleeper != NULL) {
             return SALLY_WAITED_READY;
         }
     }

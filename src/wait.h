@@ -15,16 +15,24 @@
 #define SALLY_WAIT_SPARE (2 * SALLY_BREAK_DEPTH_MAX + 1)
 
 typedef enum sally_waited {
-    SALLY_WAITED_READY,  /* some revents are set */
+    SALLY_WAITED_READY,  /* some revents are set, or the sleeper came back */
     SALLY_WAITED_WOKEN,  /* the thread's wake was raised; revents may be set too */
     SALLY_WAITED_STOPPED /* BREAK, TIMEOUT or SYSTEM is in *status and *err */
 } sally_waited;
+
+/* Sleeps instead of poll, until one of the fds is ready or for a reason of its own: 0 or an errno.
+ * Embedded in what it needs. */
+typedef struct sally_sleeper sally_sleeper;
+struct sally_sleeper {
+    int (*sleep)(sally_sleeper *sleeper, struct pollfd *fds, int count, ssl_deadline deadline);
+};
 
 typedef struct sally_wait {
     struct pollfd *fds; /* events in, revents out; fd -1 is skipped; SALLY_WAIT_SPARE spare ones */
     int count;          /* the caller's own */
     const sally_scope *scope;
     const sally_wake *self; /* the thread's wake from sally_wait_self, or NULL */
+    sally_sleeper *sleeper; /* NULL: poll */
     ssl_phase phase;        /* for the error text */
 } sally_wait;
 
@@ -34,6 +42,9 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
 
 /* Whether the fd is hung up or in error now. Never blocks. */
 bool sally_wait_is_hung_up(int fd);
+
+/* The bare poll(2): 0 or an errno; EINTR and a passed deadline are 0. */
+int sally_wait_poll(struct pollfd *fds, int count, ssl_deadline deadline);
 
 /* The calling thread's wake, in *wake. It lives until the thread ends; whoever publishes it must
  * take it back before the waiting call returns. */

@@ -24,8 +24,11 @@ EnginePair::EnginePair(const EngineSetup &setup) : context_(context_for(setup))
     options.server = setup.client;
     options.version = setup.version;
     raw = std::make_unique<RawPeer>(channel_b(loop), options);
-    sally_engine_setup made = {context_.get(), setup.client, setup.client ? "localhost" : nullptr,
-                               "test"};
+    sally_engine_setup made = {};
+    made.context = context_.get();
+    made.client = setup.client;
+    made.hostname = setup.client ? "localhost" : nullptr;
+    made.call = "test";
     sally_transport *transport = transport_a(loop);
     ssl_error err;
     ssl_status status = sally_engine_new(&made, transport, &engine, &err);

@@ -17,6 +17,7 @@
 #include "sallyport/registry.h"
 #include "sallyport/server.h"
 #include "sallyport/verify.h"
+#include "sallyport/wrap.h"
 
 namespace sallytest
 {

@@ -13,7 +13,10 @@ Ports make_end(sally_transport *transport, bool client)
 {
     Context context = client ? client_context() : server_context();
     sally_conn_setup setup = {};
-    setup.engine = {context.get(), client, client ? "localhost" : nullptr, "test"};
+    setup.engine.context = context.get();
+    setup.engine.client = client;
+    setup.engine.hostname = client ? "localhost" : nullptr;
+    setup.engine.call = "test";
     sally_conn *conn = nullptr;
     ssl_error err;
     EXPECT_TRUE(is(SALLY_OK, sally_conn_new(&setup, transport, &conn, &err), err));

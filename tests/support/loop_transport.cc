@@ -229,11 +229,19 @@ void finish_loop(sally_transport *t, sally_buf *unsent, bool)
     live--;
 }
 
-const sally_transport_ops loop_ops = {receive_loop, send_loop, wait_fd_loop, finish_loop};
+const sally_transport_ops loop_ops = [] {
+    sally_transport_ops ops = {};
+    ops.receive = receive_loop;
+    ops.send = send_loop;
+    ops.wait_fd = wait_fd_loop;
+    ops.finish = finish_loop;
+    return ops;
+}();
 
 sally_transport *make_transport(std::shared_ptr<LoopPipe> from, std::shared_ptr<LoopPipe> to)
 {
-    auto *made = new LoopTransport{{&loop_ops, 0}, std::move(from), std::move(to)};
+    auto *made = new LoopTransport{{}, std::move(from), std::move(to)};
+    made->base.ops = &loop_ops;
     live++;
     return &made->base;
 }

@@ -17,6 +17,7 @@ int port_of(const ssl_listener *listener);
 
 // Ours at both ends.
 struct Pair {
+    std::shared_ptr<Pair> below; // what carries it, if that is ours too; freed after it
     Ports client;
     Ports server;
     explicit operator bool() const

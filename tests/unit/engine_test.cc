@@ -556,7 +556,11 @@ TEST(Engine, NoMemoryForAnEngineLeavesTheTransportWithTheCaller)
     Context context = client_context();
     Loop loop;
     sally_transport *transport = transport_a(loop);
-    sally_engine_setup setup = {context.get(), true, "localhost", "test"};
+    sally_engine_setup setup = {};
+    setup.context = context.get();
+    setup.client = true;
+    setup.hostname = "localhost";
+    setup.call = "test";
     sally_engine *engine = nullptr;
     sally_mem_fail_at(1, 1);
     ssl_error err;
