@@ -220,7 +220,7 @@ TEST_P(PortSuite, P8_WriteTimeoutOfThePort)
     ssl_error err;
     ASSERT_TRUE(is(SALLY_OK, ssl_port_set_timeout(out_, kSoonMs, &err), err));
     // Sockets that were full may grow: more than they ever take.
-    size_t more = GetParam().has_socket ? 8 << 20 : 200000;
+    size_t more = GetParam().is_tcp ? 8 << 20 : 200000;
     std::string bytes = stream_bytes(1, before, more);
     size_t done = 99;
     EXPECT_TRUE(is(SALLY_TIMEOUT, ssl_write(out_, bytes.data(), bytes.size(), &done, &err), err));

@@ -19,6 +19,7 @@ struct PairMaker {
     Pair (*make)();
     bool has_socket; // ssl_addresses has an answer
     bool half_close; // closing our output leaves our input open: promised for TLS 1.3
+    bool is_tcp;     // a TCP socket is at the bottom, with its elastic buffers
 };
 
 inline void PrintTo(const PairMaker &maker, std::ostream *out)

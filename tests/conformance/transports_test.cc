@@ -1,6 +1,8 @@
-// The suite over our own transports: a TCP socket, and the tests' in-memory one, whole and in pieces.
+// The suite over our own transports: a TCP socket, and the tests' in-memory one, whole and in pieces;
+// and over what ssl_wrap_ports takes (P7): descriptors, callbacks of both forms, other ports.
 #include "conformance/port_suite.h"
 #include "support/loop_pairs.h"
+#include "support/wrapped.h"
 
 namespace sallytest
 {
@@ -22,12 +24,36 @@ Pair over_sockets()
     return connected_pair();
 }
 
+Pair over_polled_callbacks()
+{
+    return wrapped_callbacks(SocketCallbacks::ByPoll);
+}
+
+Pair over_waiting_callbacks()
+{
+    return wrapped_callbacks(SocketCallbacks::ByThemselves);
+}
+
+Pair over_tls()
+{
+    return wrapped_ports(1);
+}
+
 } // namespace
 
 INSTANTIATE_TEST_SUITE_P(Transports, PortSuite,
-                         testing::Values(PairMaker{"Memory", over_memory, false, true},
-                                         PairMaker{"Crumbs", over_crumbs, false, true},
-                                         PairMaker{"Socket", over_sockets, true, true}),
+                         testing::Values(PairMaker{"Memory", over_memory, false, true, false},
+                                         PairMaker{"Crumbs", over_crumbs, false, true, false},
+                                         PairMaker{"Socket", over_sockets, true, true, true}),
                          pair_maker_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    Wrapped, PortSuite,
+    testing::Values(PairMaker{"Descriptor", wrapped_socketpair, true, true, false},
+                    PairMaker{"Pipes", wrapped_pipes, false, true, false},
+                    PairMaker{"PolledCallbacks", over_polled_callbacks, false, true, false},
+                    PairMaker{"WaitingCallbacks", over_waiting_callbacks, false, true, false},
+                    PairMaker{"Tls", over_tls, true, true, false}),
+    pair_maker_name);
 
 } // namespace sallytest

@@ -19,8 +19,8 @@ Pair over_tls12()
 } // namespace
 
 INSTANTIATE_TEST_SUITE_P(Sockets, PortSuite,
-                         testing::Values(PairMaker{"Tls13", over_tls13, true, true},
-                                         PairMaker{"Tls12", over_tls12, true, false}),
+                         testing::Values(PairMaker{"Tls13", over_tls13, true, true, true},
+                                         PairMaker{"Tls12", over_tls12, true, false, true}),
                          pair_maker_name);
 
 } // namespace sallytest
