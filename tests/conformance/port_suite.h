@@ -58,5 +58,10 @@ class PortSuite : public testing::TestWithParam<PairMaker>
     ssl_port *out_ = nullptr; // the client's
 };
 
+// What ssl_sync does with ports, where there is something to poll below: sync_suite.cc.
+class SyncSuite : public PortSuite
+{
+};
+
 } // namespace sallytest
 #endif

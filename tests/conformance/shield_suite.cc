@@ -81,7 +81,7 @@ TEST_P(PortSuite, B9_TheBreakIsSeenByTheFirstCallAfterTheSection)
     EXPECT_EQ("ady", get(3));
 }
 
-TEST_P(PortSuite, B9_ABlockedCallOfASectionIsBoundedAndTheConnectionIntact)
+TEST_P(SyncSuite, B9_ABlockedCallOfASectionIsBoundedAndTheConnectionIntact)
 {
     char byte = 0;
     size_t got = 9;

@@ -44,7 +44,7 @@ testing::AssertionResult is_not_ready(const std::vector<ssl_port *> &ports)
 
 } // namespace
 
-TEST_P(PortSuite, L1_AnInputPortIsReadyWhenPlaintextIsThereAndSyncTakesNothing)
+TEST_P(SyncSuite, L1_AnInputPortIsReadyWhenPlaintextIsThereAndSyncTakesNothing)
 {
     EXPECT_TRUE(is_not_ready({in_}));
     put("whole");
@@ -56,7 +56,7 @@ TEST_P(PortSuite, L1_AnInputPortIsReadyWhenPlaintextIsThereAndSyncTakesNothing)
     EXPECT_TRUE(is_not_ready({in_}));
 }
 
-TEST_P(PortSuite, L1_SyncSeesWhatAPeekReadAhead)
+TEST_P(SyncSuite, L1_SyncSeesWhatAPeekReadAhead)
 {
     put("ahead");
     char byte;
@@ -66,7 +66,7 @@ TEST_P(PortSuite, L1_SyncSeesWhatAPeekReadAhead)
     EXPECT_EQ("ahead", get(5));
 }
 
-TEST_P(PortSuite, L1_SyncWakesWhenPlaintextComes)
+TEST_P(SyncSuite, L1_SyncWakesWhenPlaintextComes)
 {
     Thread waiter([this] { EXPECT_TRUE(is_ready(1, Synced({pair_.client.in(), in_}))); });
     ASSERT_TRUE(wait_until_asleep(waiter));
@@ -75,7 +75,7 @@ TEST_P(PortSuite, L1_SyncWakesWhenPlaintextComes)
     EXPECT_EQ("now", get(3));
 }
 
-TEST_P(PortSuite, L1_AnOutputPortIsReadyWhileNothingIsUnsent)
+TEST_P(SyncSuite, L1_AnOutputPortIsReadyWhileNothingIsUnsent)
 {
     EXPECT_TRUE(is_ready(0, Synced({out_})));
     size_t total = fill();
@@ -88,7 +88,7 @@ TEST_P(PortSuite, L1_AnOutputPortIsReadyWhileNothingIsUnsent)
 }
 
 // The client waits for input; what it has not sent yet must go out meanwhile.
-TEST_P(PortSuite, B6_SyncOnTheInputSendsOnWhatTheOutputLeft)
+TEST_P(SyncSuite, B6_SyncOnTheInputSendsOnWhatTheOutputLeft)
 {
     size_t total = fill();
     Break stop = new_break();
@@ -101,7 +101,7 @@ TEST_P(PortSuite, B6_SyncOnTheInputSendsOnWhatTheOutputLeft)
     ssl_break_send(stop.get(), 1);
 }
 
-TEST_P(PortSuite, P3_AnEndIsReady)
+TEST_P(SyncSuite, P3_AnEndIsReady)
 {
     Thread waiter([this] { EXPECT_TRUE(is_ready(0, Synced({in_}))); });
     ASSERT_TRUE(wait_until_asleep(waiter));
@@ -112,7 +112,7 @@ TEST_P(PortSuite, P3_AnEndIsReady)
     EXPECT_TRUE(is_ready(0, Synced({in_}))) << "and stays so";
 }
 
-TEST_P(PortSuite, P3_ACutIsReady)
+TEST_P(SyncSuite, P3_ACutIsReady)
 {
     Thread waiter([this] { EXPECT_TRUE(is_ready(0, Synced({in_}))); });
     ASSERT_TRUE(wait_until_asleep(waiter));
@@ -122,7 +122,7 @@ TEST_P(PortSuite, P3_ACutIsReady)
     EXPECT_TRUE(is(SALLY_TRUNCATED, read_status(&err), err));
 }
 
-TEST_P(PortSuite, P4_ACloseFromAnotherThreadWakesSync)
+TEST_P(SyncSuite, P4_ACloseFromAnotherThreadWakesSync)
 {
     for (bool output : {false, true}) {
         ssl_port *port = output ? out_ : in_;
@@ -137,7 +137,7 @@ TEST_P(PortSuite, P4_ACloseFromAnotherThreadWakesSync)
     }
 }
 
-TEST_P(PortSuite, P1_SyncIsTheOneReader)
+TEST_P(SyncSuite, P1_SyncIsTheOneReader)
 {
     Break stop = new_break();
     Thread waiter([&] {
@@ -156,7 +156,7 @@ TEST_P(PortSuite, P1_SyncIsTheOneReader)
     EXPECT_EQ("free again", get(10));
 }
 
-TEST_P(PortSuite, P1_SyncOnTheInputLeavesTheWriterAlone)
+TEST_P(SyncSuite, P1_SyncOnTheInputLeavesTheWriterAlone)
 {
     Thread waiter([this] { EXPECT_TRUE(is_ready(0, Synced({in_}))); });
     ASSERT_TRUE(wait_until_asleep(waiter));
@@ -168,7 +168,7 @@ TEST_P(PortSuite, P1_SyncOnTheInputLeavesTheWriterAlone)
     put("x");
 }
 
-TEST_P(PortSuite, B2_ABreakWinsOverAReadyPortAndTakesNothing)
+TEST_P(SyncSuite, B2_ABreakWinsOverAReadyPortAndTakesNothing)
 {
     put("still there");
     Break brk = new_break();
@@ -182,7 +182,7 @@ TEST_P(PortSuite, B2_ABreakWinsOverAReadyPortAndTakesNothing)
     EXPECT_TRUE(is(SALLY_BREAK, closed.status, closed.err)) << "over a closed one too";
 }
 
-TEST_P(PortSuite, B4_ABreakWakesSync)
+TEST_P(SyncSuite, B4_ABreakWakesSync)
 {
     Break brk = new_break();
     Thread waiter([&] {
@@ -196,7 +196,7 @@ TEST_P(PortSuite, B4_ABreakWakesSync)
     EXPECT_EQ("intact", get(6));
 }
 
-TEST_P(PortSuite, B9_ThePlainSyncObeysNoToken)
+TEST_P(SyncSuite, B9_ThePlainSyncObeysNoToken)
 {
     ssl_break *own = nullptr;
     ASSERT_EQ(SALLY_OK, ssl_break_self(&own, nullptr));

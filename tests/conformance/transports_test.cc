@@ -41,19 +41,23 @@ Pair over_tls()
 
 } // namespace
 
-INSTANTIATE_TEST_SUITE_P(Transports, PortSuite,
-                         testing::Values(PairMaker{"Memory", over_memory, false, true, false},
-                                         PairMaker{"Crumbs", over_crumbs, false, true, false},
-                                         PairMaker{"Socket", over_sockets, true, true, true}),
-                         pair_maker_name);
+const auto transports = testing::Values(PairMaker{"Memory", over_memory, false, true, false},
+                                        PairMaker{"Crumbs", over_crumbs, false, true, false},
+                                        PairMaker{"Socket", over_sockets, true, true, true});
 
-INSTANTIATE_TEST_SUITE_P(
-    Wrapped, PortSuite,
+const auto pollable =
     testing::Values(PairMaker{"Descriptor", wrapped_socketpair, true, true, false},
                     PairMaker{"Pipes", wrapped_pipes, false, true, false},
-                    PairMaker{"PolledCallbacks", over_polled_callbacks, false, true, false},
-                    PairMaker{"WaitingCallbacks", over_waiting_callbacks, false, true, false},
-                    PairMaker{"Tls", over_tls, true, true, false}),
-    pair_maker_name);
+                    PairMaker{"PolledCallbacks", over_polled_callbacks, false, true, false});
+
+const auto waiting =
+    testing::Values(PairMaker{"WaitingCallbacks", over_waiting_callbacks, false, true, false},
+                    PairMaker{"Tls", over_tls, true, true, false});
+
+INSTANTIATE_TEST_SUITE_P(Transports, PortSuite, transports, pair_maker_name);
+INSTANTIATE_TEST_SUITE_P(Wrapped, PortSuite, pollable, pair_maker_name);
+INSTANTIATE_TEST_SUITE_P(WrappedWaiting, PortSuite, waiting, pair_maker_name);
+INSTANTIATE_TEST_SUITE_P(Transports, SyncSuite, transports, pair_maker_name);
+INSTANTIATE_TEST_SUITE_P(Wrapped, SyncSuite, pollable, pair_maker_name);
 
 } // namespace sallytest

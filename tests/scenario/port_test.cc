@@ -18,9 +18,10 @@ Pair over_tls12()
 
 } // namespace
 
-INSTANTIATE_TEST_SUITE_P(Sockets, PortSuite,
-                         testing::Values(PairMaker{"Tls13", over_tls13, true, true, true},
-                                         PairMaker{"Tls12", over_tls12, true, false, true}),
-                         pair_maker_name);
+const auto versions = testing::Values(PairMaker{"Tls13", over_tls13, true, true, true},
+                                      PairMaker{"Tls12", over_tls12, true, false, true});
+
+INSTANTIATE_TEST_SUITE_P(Sockets, PortSuite, versions, pair_maker_name);
+INSTANTIATE_TEST_SUITE_P(Sockets, SyncSuite, versions, pair_maker_name);
 
 } // namespace sallytest

@@ -158,6 +158,19 @@ TEST_F(WrongWrap, P7_PortsThatAreInUse)
     say(pair.server, "x");
 }
 
+TEST_F(WrongWrap, L1_SyncHasNothingToPollOverPortsAndWaitFunctions)
+{
+    Pair pairs[] = {wrapped_ports(1), wrapped_callbacks(SocketCallbacks::ByThemselves)};
+    for (const Pair &pair : pairs) {
+        ssl_event event = {};
+        event.port = pair.client.in();
+        size_t ready = 0;
+        ssl_error err;
+        EXPECT_TRUE(is(SALLY_UNSUPPORTED, ssl_sync(&event, 1, &ready, &err), err));
+        expect_both_ways(pair);
+    }
+}
+
 TEST_F(WrongWrap, P7_OptionsThatCannotBe)
 {
     accept_.mode = static_cast<ssl_wrap_mode>(7);
