@@ -70,7 +70,6 @@ set(sally_l5_ports
     port_query.c
     port_watch.c
     digest_port.c
-    linger.c)
     linger.c
     farewell.c
     transport_port.c
