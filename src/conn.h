@@ -194,7 +194,7 @@ ssl_status sally_port_scope(ssl_port *port, sally_how how, ssl_phase phase, sall
                             ssl_error *err);
 
 /* ssl_read for digest_port.c, many times in one scope: op->call, buf and n > 0 are the caller's. */
-ssl_status sally_port_read_some(ssl_port *in, sally_op *op, const sally_scope *scope,
-                                ssl_error *err);
+ssl_status sally_port_read_in_scope(ssl_port *in, sally_op *op, const sally_scope *scope,
+                                    ssl_error *err);
 
 #endif

@@ -164,7 +164,7 @@ static ssl_status next_of_bytes(reading *r, ssl_error *err)
 static ssl_status next_of_port(reading *r, ssl_error *err)
 {
     sally_op op = {.call = r->call, .buf = r->buf, .n = PORTION};
-    ssl_status status = sally_port_read_some(r->in->port, &op, &r->scope, err);
+    ssl_status status = sally_port_read_in_scope(r->in->port, &op, &r->scope, err);
     r->at = r->buf;
     r->got = op.count;
     if (status == SALLY_EOF) {

@@ -139,8 +139,8 @@ static void make_read(sally_op *op)
     op->phase = SALLY_PHASE_READ;
 }
 
-ssl_status sally_port_read_some(ssl_port *in, sally_op *op, const sally_scope *scope,
-                                ssl_error *err)
+ssl_status sally_port_read_in_scope(ssl_port *in, sally_op *op, const sally_scope *scope,
+                                    ssl_error *err)
 {
     op->step = read_some;
     make_read(op);
