@@ -142,7 +142,7 @@ static void make_read(sally_op *op)
 ssl_status sally_port_read_in_scope(ssl_port *in, sally_op *op, const sally_scope *scope,
                                     ssl_error *err)
 {
-    op->step = read_some;
+    op->step = sally_port_read_some;
     make_read(op);
     return sally_conn_run(in->conn, op, scope, err);
 }
