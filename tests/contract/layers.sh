@@ -19,8 +19,9 @@ break_signal: sigaction signal
 libs: dlopen dlmopen dlsym dlvsym dladdr dlclose dlerror
 fd sync: pthread_sigmask
 fd: sigtimedwait sigpending
-fd wake_eventfd wake_pipe: write fcntl
-fd wake_eventfd wake_pipe load: read
+fd wake_eventfd wake_pipe: write
+fd wake_eventfd wake_pipe digest_port: fcntl
+fd wake_eventfd wake_pipe load digest_port: read
 engine engine_error: SSL_read SSL_read_ex SSL_write SSL_write_ex SSL_peek SSL_peek_ex SSL_do_handshake SSL_accept SSL_connect SSL_shutdown SSL_get_error
 -: pthread_cancel pthread_kill kill raise exit _exit quick_exit
 -: printf vprintf vfprintf puts fputs putchar perror psignal ERR_print_errors_fp
