@@ -34,8 +34,8 @@
  * with close_original reads take up to 16 KiB at once.
  *
  * Bytes that the program has read from the original before the wrap are the program's: they are no part
- * of the handshake. A protocol that upgrades in place must refuse what came in with the request
- * for the upgrade; docs/starttls.md shows how, and why (CVE-2011-0411).
+ * of the handshake. A protocol that upgrades in place (STARTTLS) must refuse what came in together
+ * with the request for the upgrade: it may be an attacker's (CVE-2011-0411).
  *
  * Descriptors:
  *   - Sockets must be stream sockets. They are used with MSG_DONTWAIT, so that O_NONBLOCK stays as it
