@@ -29,8 +29,6 @@ function(sally_add_tests name label)
 
     add_executable(${name} ${arg_SOURCES})
     target_compile_features(${name} PRIVATE cxx_std_17)
-    # Reading GoogleTest is a quarter of the work of compiling a test.
-    target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <atomic> <functional> <memory> <string> <thread> <vector>)
     target_compile_definitions(${name} PRIVATE
         SALLY_TEST_CERTS="${SALLYPORT_CERTS_DIR}"
         SALLY_TEST_BUILD="${PROJECT_BINARY_DIR}"
