@@ -45,6 +45,7 @@ set(sally_l3_crypto
     context_crl.c
     context_exchange.c
     context_suggest.c
+    context_names.c
     context_build.c
     context_remark.c
     context_identity.c
@@ -54,16 +55,21 @@ set(sally_l3_crypto
     registry.c
     digest.c
     protocols.c
-    libs.c)
+    libs.c
+    names.c
+    hello.c
+    alpn.c)
 
 set(sally_l4_engine
     engine.c
-    engine_error.c)
+    engine_error.c
+    engine_names.c)
 
 set(sally_l5_ports
     conn.c
     conn_drive.c
     conn_exchange.c
+    conn_names.c
     port_read.c
     port_write.c
     port_close.c

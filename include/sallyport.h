@@ -14,6 +14,7 @@
 #include "sallyport/listener.h"
 #include "sallyport/load.h"
 #include "sallyport/memory.h"
+#include "sallyport/names.h"
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"

@@ -6,13 +6,60 @@
 #include "bio.h"
 
 #include <pthread.h>
+#include <string.h>
+
+#include "mem.h"
 
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 static BIO_METHOD *method;
 
+/* ---- tape ---------------------------------------------------------------------------------- */
+
+bool sally_bio_tape(sally_bio *state)
+{
+    state->tape = sally_alloc(sizeof *state->tape);
+    return state->tape != NULL;
+}
+
+void sally_bio_drop_tape(sally_bio *state)
+{
+    if (state->tape != NULL) {
+        sally_buf_fini(&state->tape->bytes);
+        sally_free(state->tape);
+        state->tape = NULL;
+    }
+}
+
+void sally_bio_play(sally_bio *state)
+{
+    state->tape->playing = true;
+}
+
+static bool record(sally_tape *tape, const void *bytes, size_t n)
+{
+    if (tape->bytes.length + n > SALLY_TAPE_MAX) {
+        tape->failed = SALLY_LIMIT;
+    } else if (!sally_buf_append(&tape->bytes, bytes, n)) {
+        tape->failed = SALLY_MEMORY;
+    }
+    return tape->failed == SALLY_OK;
+}
+
+static size_t play(sally_bio *state, void *buf, size_t n)
+{
+    sally_buf *bytes = &state->tape->bytes;
+    size_t count = n < bytes->length ? n : bytes->length;
+    memcpy(buf, sally_buf_front(bytes), count);
+    sally_buf_consume(bytes, count);
+    if (bytes->length == 0) {
+        sally_bio_drop_tape(state);
+    }
+    return count;
+}
+
 /* ---- receiving ----------------------------------------------------------------------------- */
 
-static sally_io receive(sally_bio *state, void *buf, size_t n, size_t *count)
+static sally_io receive_next(sally_bio *state, void *buf, size_t n, size_t *count)
 {
     if (state->drained || state->receive_ended || state->receive_errno != 0) {
         return SALLY_IO_WOULD_BLOCK;
@@ -28,6 +75,21 @@ static sally_io receive(sally_bio *state, void *buf, size_t n, size_t *count)
     case SALLY_IO_WOULD_BLOCK: break;
     }
     return io;
+}
+
+static sally_io receive(sally_bio *state, void *buf, size_t n, size_t *count)
+{
+    sally_tape *tape = state->tape;
+    if (tape == NULL) {
+        return receive_next(state, buf, n, count);
+    }
+    if (tape->playing) {
+        *count = play(state, buf, n);
+        return SALLY_IO_DONE;
+    }
+    sally_io io =
+        tape->failed == SALLY_OK ? receive_next(state, buf, n, count) : SALLY_IO_WOULD_BLOCK;
+    return io != SALLY_IO_DONE || record(tape, buf, *count) ? io : SALLY_IO_WOULD_BLOCK;
 }
 
 static int bio_read(BIO *bio, char *buf, size_t n, size_t *count)

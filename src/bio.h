@@ -15,7 +15,19 @@
 #include <stdbool.h>
 
 #include "buf.h"
+#include "sallyport/error.h"
 #include "transport.h"
+
+/* The most that is taped, in bytes as they were received: a ClientHello of real life has up to 2 KiB, and
+ * one that could be split into tiny records gets no further than this. */
+#define SALLY_TAPE_MAX ((size_t)72 * 1024)
+
+/* What was received while nobody knew for which context: played again to the SSL of the one chosen. */
+typedef struct sally_tape {
+    sally_buf bytes;
+    bool playing;      /* receiving takes from the tape, until it is empty */
+    ssl_status failed; /* MEMORY or LIMIT: it is not whole, and nothing more is received */
+} sally_tape;
 
 typedef struct sally_bio {
     sally_transport *next;
@@ -28,6 +40,7 @@ typedef struct sally_bio {
     int receive_errno;  /* of a failed receive, or 0 */
     int send_errno;     /* of a failed send: later records are dropped; or 0 */
     unsigned long receives; /* successful ones, ever */
+    sally_tape *tape;       /* owned; NULL: nothing is taped or played */
 } sally_bio;
 
 /* NULL when out of memory. The BIO borrows `state`. */
@@ -37,5 +50,11 @@ BIO *sally_bio_new(sally_bio *state);
 bool sally_bio_flush(sally_bio *state);
 /* Ciphertext that has not gone out: what is kept here, and what the transport holds. */
 size_t sally_bio_unsent(const sally_bio *state);
+
+/* Tapes from now on what is received. False: out of memory. */
+bool sally_bio_tape(sally_bio *state);
+/* The next receives get what was taped; the tape is gone once it has been played. */
+void sally_bio_play(sally_bio *state);
+void sally_bio_drop_tape(sally_bio *state);
 
 #endif

@@ -363,6 +363,7 @@ static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope 
             sally_conn_unlock(conn);
             sally_conn_lock(conn);
             break;
+        case SALLY_STEP_ASK: sally_conn_ask_locked(conn); break;
         case SALLY_STEP_WANT:
             status = sleep_locked(conn, op, want, scope, &ready, err);
             if (status != SALLY_OK) {

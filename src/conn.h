@@ -86,7 +86,7 @@ void sally_conn_drop(sally_conn *conn);
 ssl_ports sally_conn_ports(sally_conn *conn);
 
 /* One step of the handshake, for those who drive many (listener, server): DONE, WANT or FAILED with
- * *err filled (phase HANDSHAKE, the peer's address in the text). AGAIN is dealt with inside. */
+ * *err filled (phase HANDSHAKE, the peer's address in the text). AGAIN and ASK are dealt with inside. */
 sally_step sally_conn_handshake_step(sally_conn *conn, sally_want *want, ssl_error *err);
 /* The whole handshake, blocking, for connect and wrap. */
 ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, const char *call,
@@ -153,6 +153,8 @@ sally_step sally_conn_step_locked(sally_conn *conn, sally_op *op, sally_want *wa
 void sally_conn_exit_locked(sally_conn *conn, sally_side side);
 /* Lock held, the engine there: at most two pollfds for what a step wants; returns how many. */
 int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fds);
+/* Lock held, given back meanwhile: answers the question of a handshake that said ASK. */
+void sally_conn_ask_locked(sally_conn *conn);
 /* Lock held: closes a door and wakes whoever sleeps behind it. */
 void sally_conn_shut_locked(ssl_port *port, bool abandon);
 /* Lock held on entry, free on return: the last one out frees the engine. */

@@ -22,20 +22,29 @@ ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, 
     return sally_conn_run(conn, &op, scope, err);
 }
 
+static sally_step handshake_locked(sally_conn *conn, sally_want *want)
+{
+    for (;;) {
+        sally_step step = sally_engine_handshake(conn->engine, want);
+        if (step == SALLY_STEP_ASK) {
+            sally_conn_ask_locked(conn);
+        } else if (step != SALLY_STEP_AGAIN) {
+            return step;
+        }
+    }
+}
+
 sally_step sally_conn_handshake_step(sally_conn *conn, sally_want *want, ssl_error *err)
 {
     sally_ossl_begin();
     sally_conn_lock(conn);
-    sally_step step;
-    do {
-        step = sally_engine_handshake(conn->engine, want);
-    } while (step == SALLY_STEP_AGAIN);
+    sally_step step = handshake_locked(conn, want);
     if (step == SALLY_STEP_FAILED) {
         char peer[SALLY_ADDR_TEXT_SIZE];
         sally_addr_text_port(&conn->remote, peer, sizeof peer);
         (void)sally_engine_report(conn->engine, SALLY_PHASE_HANDSHAKE, conn->call, peer, err);
     }
-    sally_conn_unlock(conn);
+    sally_conn_leave(conn);
     return step;
 }
 

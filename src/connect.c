@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "alpn.h"
 #include "conn.h"
 #include "connect_race.h"
 #include "context.h"
@@ -73,7 +74,7 @@ static ssl_status check_options(const target *to, ssl_error *err)
     if (options->server_name != NULL && options->server_name[0] == '\0') {
         return fail_usage(to, "options.server_name is empty; NULL stands for the hostname", err);
     }
-    return SALLY_OK;
+    return sally_alpn_check(options->alpn, options->alpn_count, to->call, err);
 }
 
 /* Before any network: a context that cannot do it is found out here. */
@@ -114,6 +115,8 @@ static sally_conn_setup setup_of(const target *to, const sally_addr *remote)
     sally_engine_setup engine = {.context = to->options->context,
                                  .client = true,
                                  .hostname = server_name(to),
+                                 .alpn = to->options->alpn,
+                                 .alpn_count = to->options->alpn_count,
                                  .call = to->call};
     return (sally_conn_setup){.engine = engine, .remote = remote};
 }

@@ -283,7 +283,9 @@ static void serve_if_ready(ssl_connection *c, const sally_worker *worker)
 /* From here on the transport owns the fd, and keeps it open until the park has let go of it. */
 static bool make_conn(ssl_connection *c)
 {
-    sally_conn_setup setup = {.engine = {.context = c->client.context, .call = "ssl_server"},
+    sally_conn_setup setup = {.engine = {.context = c->client.front.context,
+                                         .registry = c->client.front.registry,
+                                         .call = "ssl_server"},
                               .remote = &c->client.remote,
                               .hold = true};
     sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
@@ -327,6 +329,7 @@ static void shake(ssl_connection *c, const sally_worker *worker)
     case SALLY_STEP_DONE: settle(c, worker); break;
     case SALLY_STEP_FAILED: fail_handshake(c, &c->server->tally.handshakes_failed); break;
     case SALLY_STEP_AGAIN:
+    case SALLY_STEP_ASK:
     case SALLY_STEP_WANT: wait_for_peer(c, want, c->handshake_deadline); break;
     }
 }

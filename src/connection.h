@@ -10,7 +10,7 @@
 typedef struct sally_client {
     int fd;
     sally_addr remote;
-    ssl_context *context; /* borrowed from the listener, which outlives the connection */
+    sally_front front; /* borrowed from the listener, which outlives the connection */
 } sally_client;
 
 /* How long a worker waits on the spot at most, in milliseconds. Long, because a timer that is due

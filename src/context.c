@@ -44,6 +44,7 @@ void ssl_context_release(ssl_context *context)
     sally_revocation_fini(&context->revocation);
     sally_exchange_fini(&context->exchange);
     sk_X509_NAME_pop_free(context->suggested, X509_NAME_free);
+    sally_alpn_fini(&context->alpn);
     sally_free(context->ciphers);
     sally_free(context->ciphersuites);
     sally_mutex_fini(&context->lock);
@@ -64,6 +65,20 @@ bool ssl_context_is_server(const ssl_context *context)
 bool ssl_context_is_sealed(const ssl_context *context)
 {
     return context != NULL && sally_load_acq(&context->sealed) != 0;
+}
+
+ssl_context *sally_context_doorkeeper(void)
+{
+    ssl_context *context = sally_context_new(false, SALLY_PROTOCOL_AUTO);
+    if (context == NULL) {
+        return NULL;
+    }
+    context->doorkeeper = true;
+    if (ssl_seal_context(context, NULL) != SALLY_OK) {
+        ssl_context_release(context);
+        return NULL;
+    }
+    return context;
 }
 
 /* ---- editing ------------------------------------------------------------------------------- */
@@ -142,7 +157,9 @@ static void copy_policy(const ssl_context *context, sally_policy *policy)
                              .client = context->client,
                              .verify = context->verify,
                              .verify_hostname = context->verify_hostname,
-                             .shutdown_on_close = context->shutdown_on_close};
+                             .shutdown_on_close = context->shutdown_on_close,
+                             .doorkeeper = context->doorkeeper,
+                             .asked = context->asked};
     SSL_CTX_up_ref(policy->ctx);
 }
 

@@ -10,6 +10,13 @@
 #include <openssl/ssl.h>
 
 #include "sallyport/context.h"
+#include "sallyport/names.h"
+
+/* Who is asked for another context when a client names a server. */
+typedef struct sally_asked {
+    ssl_server_name_callback callback; /* NULL: nobody */
+    void *user;
+} sally_asked;
 
 /* What one connection takes: a reference to the SSL_CTX and the policies OpenSSL does not hold. */
 typedef struct sally_policy {
@@ -18,6 +25,8 @@ typedef struct sally_policy {
     bool verify;
     bool verify_hostname;
     bool shutdown_on_close;
+    bool doorkeeper;
+    sally_asked asked;
 } sally_policy;
 
 /* `context` NULL and `client`: the secure client context. Errors: USAGE (wrong kind), CONFIG (a server
@@ -25,5 +34,9 @@ typedef struct sally_policy {
 ssl_status sally_context_policy(ssl_context *context, bool client, const char *call,
                                 sally_policy *policy, ssl_error *err);
 void sally_policy_fini(sally_policy *policy);
+
+/* A sealed server context that has no identity: with it every client can begin a handshake, and nobody
+ * can end one. It stands where names alone say who serves. NULL when out of memory. */
+ssl_context *sally_context_doorkeeper(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "context_record.h"
+#include "hello.h"
 #include "load.h"
 #include "ossl.h"
 #include "verify.h"
@@ -112,6 +113,25 @@ static bool set_options(const ssl_context *context, SSL_CTX *ctx)
     return true;
 }
 
+static bool set_names(const ssl_context *context, SSL_CTX *ctx)
+{
+    if (!context->client) {
+        sally_hello_configure(ctx);
+    }
+    return true;
+}
+
+/* Zero is OpenSSL's success for a client's list. */
+static bool set_alpn(const ssl_context *context, SSL_CTX *ctx)
+{
+    const sally_alpn *alpn = &context->alpn;
+    if (alpn->wire == NULL) {
+        return true;
+    }
+    return context->client ? SSL_CTX_set_alpn_protos(ctx, alpn->wire, alpn->length) == 0
+                           : sally_alpn_serve(ctx, alpn);
+}
+
 static bool set_verify(const ssl_context *context, SSL_CTX *ctx)
 {
     sally_verify_configure(ctx, context->client, context->verify, context->verify_hostname);
@@ -176,7 +196,7 @@ static ssl_status check_identity(const ssl_context *context, const char *call, s
 {
     bool has_leaf = context->identity.leaf != NULL;
     bool has_key = context->identity.key != NULL;
-    if (has_leaf ? has_key : context->client && !has_key) {
+    if (has_leaf ? has_key : (context->client && !has_key) || context->doorkeeper) {
         return SALLY_OK;
     }
     return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
@@ -257,6 +277,8 @@ static const struct part {
     const char *why; /* it failed */
 } parts[] = {
     {set_options, "the options are refused"},
+    {set_names, "server names cannot be set up"},
+    {set_alpn, "the protocol names are refused"},
     {set_verify, "verification cannot be set up"},
     {set_sessions, "sessions cannot be set up"},
     {set_ciphers, "the ciphers are refused"},

@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+#include "alpn.h"
 #include "atomic.h"
 #include "context.h"
 #include "load.h"
@@ -50,6 +51,7 @@ struct ssl_context {
     sally_atomic_u64 refs;
     sally_atomic_u64 sealed; /* 0 or 1; the store of 1 publishes everything below */
     bool client;             /* constant */
+    bool doorkeeper;         /* constant */
     ssl_protocol protocol;   /* constant */
     sally_mutex lock;
 
@@ -65,6 +67,8 @@ struct ssl_context {
     bool verify_hostname;
     bool shutdown_on_close;
     bool renegotiation;
+    sally_asked asked;
+    sally_alpn alpn;
     SSL_CTX *built; /* NULL: not built since the last change */
 };
 

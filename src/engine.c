@@ -11,32 +11,56 @@
 
 #include <openssl/err.h>
 
+#include "alpn.h"
 #include "engine_object.h"
 #include "mem.h"
 #include "ossl.h"
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+bool sally_engine_adopt(sally_engine *e, const sally_policy *policy)
+{
+    SSL *ssl = SSL_new(policy->ctx);
+    BIO *bio = ssl != NULL ? sally_bio_new(&e->bio) : NULL;
+    if (bio == NULL) {
+        SSL_free(ssl);
+        return false;
+    }
+    SSL_set_bio(ssl, bio, bio);
+    if (policy->client) {
+        SSL_set_connect_state(ssl);
+    } else {
+        SSL_set_accept_state(ssl);
+    }
+    if (e->exact) {
+        SSL_set_read_ahead(ssl, 0);
+    }
+    SSL_free(e->ssl);
+    e->ssl = ssl;
+    e->shutdown_on_close = e->shutdown == SALLY_SHUTDOWN_AS_CONTEXT
+                               ? policy->shutdown_on_close
+                               : e->shutdown == SALLY_SHUTDOWN_ON;
+    return true;
+}
+
+static bool offer(sally_engine *e, const sally_engine_setup *setup)
+{
+    sally_alpn alpn;
+    bool offered =
+        sally_alpn_init(&alpn, setup->alpn, setup->alpn_count) && sally_alpn_offer(e->ssl, &alpn);
+    sally_alpn_fini(&alpn);
+    return offered;
+}
+
 static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
                          const sally_policy *policy, ssl_error *err)
 {
-    e->ssl = SSL_new(policy->ctx);
-    BIO *bio = e->ssl != NULL ? sally_bio_new(&e->bio) : NULL;
-    if (bio == NULL) {
+    e->exact = setup->exact;
+    e->shutdown = setup->shutdown;
+    if (!sally_engine_adopt(e, policy) || !offer(e, setup) ||
+        !sally_engine_listen_for_name(e, setup, policy)) {
         return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call);
     }
-    SSL_set_bio(e->ssl, bio, bio);
-    if (setup->client) {
-        SSL_set_connect_state(e->ssl);
-    } else {
-        SSL_set_accept_state(e->ssl);
-    }
-    if (setup->exact) {
-        SSL_set_read_ahead(e->ssl, 0);
-    }
-    e->shutdown_on_close = setup->shutdown == SALLY_SHUTDOWN_AS_CONTEXT
-                               ? policy->shutdown_on_close
-                               : setup->shutdown == SALLY_SHUTDOWN_ON;
     return sally_verify_prepare(e->ssl, policy, setup->hostname, err);
 }
 
@@ -54,6 +78,7 @@ static ssl_status make(const sally_engine_setup *setup, sally_engine **engine, s
     sally_policy_fini(&policy);
     if (status != SALLY_OK && e != NULL) {
         SSL_free(e->ssl);
+        sally_engine_drop_pause(e);
         sally_free(e);
         e = NULL;
     }
@@ -83,6 +108,7 @@ void sally_engine_free(sally_engine *e)
     sally_ossl_begin();
     SSL_free(e->ssl);
     sally_ossl_end();
+    sally_engine_drop_pause(e);
     sally_transport *transport = e->bio.next;
     transport->ops->finish(transport, &e->bio.unsent, e->ended.status == SALLY_EOF);
     sally_buf_fini(&e->bio.unsent);
@@ -140,7 +166,13 @@ sally_step sally_engine_handshake(sally_engine *e, sally_want *wanted)
         return fail(e, e->fatal);
     }
     begin(e);
+    if (e->pause != NULL && e->pause->answered) {
+        sally_engine_heed_answer(e);
+    }
     int result = SSL_do_handshake(e->ssl);
+    if (e->pause != NULL && e->pause->hello.asking) {
+        return SALLY_STEP_ASK;
+    }
     if (result != 1) {
         sally_step step = refused(e, result, wanted);
         /* To what could not be sent no answer will come. What the peer said before that, an alert
@@ -287,4 +319,13 @@ bool sally_engine_peer_verified(const sally_engine *e)
 const char *sally_engine_version(const sally_engine *e)
 {
     return SSL_get_version(e->ssl);
+}
+
+const unsigned char *sally_engine_alpn(const sally_engine *e, size_t *length)
+{
+    const unsigned char *name;
+    unsigned n;
+    SSL_get0_alpn_selected(e->ssl, &name, &n);
+    *length = n;
+    return name;
 }

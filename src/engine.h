@@ -16,6 +16,8 @@
 #define SALLY_ENGINE_H
 
 #include "sallyport/context.h"
+#include "sallyport/names.h"
+#include "sallyport/registry.h"
 #include "transport.h"
 
 /* The most plaintext in a TLS record (RFC 8446 section 5.1), in bytes. */
@@ -29,6 +31,7 @@ typedef struct sally_engine sally_engine;
 typedef enum sally_step {
     SALLY_STEP_DONE,  /* the operation made its progress; counts are in the out-parameters */
     SALLY_STEP_AGAIN, /* something else was processed (a ticket, a KeyUpdate): step again */
+    SALLY_STEP_ASK,   /* a handshake wants to know its context: sally_engine_ask, then step again */
     SALLY_STEP_WANT,  /* wait for what *want says, then step again */
     SALLY_STEP_FAILED /* sally_engine_report tells why; for reads this includes EOF and TRUNCATED */
 } sally_step;
@@ -38,6 +41,12 @@ typedef struct sally_want {
     bool send;
 } sally_want;
 
+/* What a server's client meets first. */
+typedef struct sally_front {
+    ssl_context *context;   /* not NULL */
+    ssl_registry *registry; /* of contexts by name; may be NULL */
+} sally_front;
+
 typedef struct sally_engine_setup {
     ssl_context *context; /* NULL for a client: the secure one */
     bool client;
@@ -45,6 +54,9 @@ typedef struct sally_engine_setup {
     const char *call;           /* the public call, for error texts */
     bool exact;                 /* receive nothing behind the record that is being read */
     ssl_wrap_shutdown shutdown; /* whether to say close_notify */
+    ssl_registry *registry; /* server: of contexts by name; borrowed until the handshake is done */
+    const ssl_alpn_name *alpn; /* client: offered in place of the context's names; checked */
+    size_t alpn_count;         /* 0: the context's */
 } sally_engine_setup;
 
 /* Takes the transport over on success only. */
@@ -54,6 +66,10 @@ ssl_status sally_engine_new(const sally_engine_setup *setup, sally_transport *tr
 void sally_engine_free(sally_engine *e);
 
 sally_step sally_engine_handshake(sally_engine *e, sally_want *want);
+/* After ASK, and without the lock: asks, which calls the application, and keeps the answer for the next
+ * step of the handshake. Nobody else may step it meanwhile, or free the engine. */
+void sally_engine_ask(sally_engine *e);
+
 sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *want);
 /* DONE when the next read would bring plaintext. It stays where it is: nothing is copied. */
 sally_step sally_engine_look(sally_engine *e, sally_want *want);
@@ -83,5 +99,7 @@ void sally_engine_release_buffers(sally_engine *e);
 sally_transport *sally_engine_transport(sally_engine *e);
 bool sally_engine_peer_verified(const sally_engine *e);
 const char *sally_engine_version(const sally_engine *e);
+/* What was agreed on by ALPN, and its length; 0: nothing. The engine's. */
+const unsigned char *sally_engine_alpn(const sally_engine *e, size_t *length);
 
 #endif

@@ -17,7 +17,9 @@ static sally_failure judge_queue(sally_engine *e)
     unsigned long code = ERR_peek_last_error();
     int reason = ERR_GET_REASON(code);
     sally_failure why = {.status = SALLY_PROTOCOL, .ossl_code = code};
-    if (e->bio.out_of_memory || reason == ERR_R_MALLOC_FAILURE) {
+    if (sally_engine_is_refused(e)) {
+        why.status = e->pause->refusal.status;
+    } else if (e->bio.out_of_memory || reason == ERR_R_MALLOC_FAILURE) {
         why.status = SALLY_MEMORY;
     } else if (ERR_GET_LIB(code) != ERR_LIB_SSL) {
         why.status = SALLY_PROTOCOL;
@@ -34,6 +36,9 @@ static sally_failure judge_queue(sally_engine *e)
 
 static sally_failure judge_transport(const sally_engine *e)
 {
+    if (e->bio.tape != NULL && e->bio.tape->failed != SALLY_OK) {
+        return (sally_failure){.status = e->bio.tape->failed};
+    }
     if (e->bio.receive_ended || e->bio.receive_errno != 0) {
         return (sally_failure){.status = SALLY_TRUNCATED, .sys_errno = e->bio.receive_errno};
     }
@@ -56,6 +61,10 @@ sally_failure sally_engine_judge(sally_engine *e, int result)
 static void say_why(sally_engine *e, const sally_failure *why, char *text, size_t size)
 {
     char reason[128] = "";
+    if (sally_engine_is_refused(e)) {
+        snprintf(text, size, "%s", e->pause->refusal.text);
+        return;
+    }
     switch (why->status) {
     case SALLY_EOF:
         snprintf(text, size, "the peer has closed the connection (close_notify)");
@@ -78,6 +87,10 @@ static void say_why(sally_engine *e, const sally_failure *why, char *text, size_
     }
     case SALLY_SYSTEM: sally_errno_text(why->sys_errno, text, size); return;
     case SALLY_MEMORY: snprintf(text, size, "out of memory"); return;
+    case SALLY_LIMIT:
+        snprintf(text, size, "the client's first message is longer than %zu KiB as sent",
+                 SALLY_TAPE_MAX / 1024);
+        return;
     default: sally_ossl_reason(why->ossl_code, text, size); return;
     }
 }

@@ -4,6 +4,8 @@
 
 #include "bio.h"
 #include "engine.h"
+#include "hello.h"
+#include "names.h"
 #include "verify.h"
 
 /* Why something failed, small enough to keep for the life of a connection. The text is made when it
@@ -15,16 +17,45 @@ typedef struct sally_failure {
     uint64_t ossl_code;
 } sally_failure;
 
+/* A server's, from its beginning until its context has been chosen by name, or the client refused. */
+typedef struct sally_pause {
+    sally_hello hello;
+    sally_names names; /* whom to ask */
+    const char *call;
+    bool answered;
+    sally_policy chosen; /* the answer; a NULL ctx: the first context goes on */
+    ssl_error refusal;   /* the answer, where it is not OK */
+} sally_pause;
+
 struct sally_engine {
     SSL *ssl;
     sally_bio bio;
     sally_failure fatal; /* TLS failed: both directions are over */
     sally_failure ended; /* EOF or TRUNCATED: only reading is over */
     sally_failure last;  /* what the step that said FAILED means */
+    sally_pause *pause;  /* NULL: nobody is asked, or no more */
     bool handshaken;
+    bool exact;                 /* as in the setup, for each SSL that it has */
+    ssl_wrap_shutdown shutdown; /* likewise */
     bool shutdown_on_close;
     bool goodbye_said;
 };
+
+/* Lets the handshake of a server pause at the ClientHello where the policy or the setup names somebody
+ * to ask. False: out of memory. */
+bool sally_engine_listen_for_name(sally_engine *e, const sally_engine_setup *setup,
+                                  const sally_policy *policy);
+/* Does what the answer says. The next SSL_do_handshake goes on with it. */
+void sally_engine_heed_answer(sally_engine *e);
+void sally_engine_drop_pause(sally_engine *e);
+
+static inline bool sally_engine_is_refused(const sally_engine *e)
+{
+    return e->pause != NULL && e->pause->hello.alert != 0;
+}
+/* An SSL of the policy's context in the place of the one before, if any, and the policy itself. The BIO
+ * is the same. False: out of memory, and nothing has changed. */
+bool sally_engine_adopt(sally_engine *e, const sally_policy *policy);
 
 /* What OpenSSL's refusal of `result` means. Called right after the refusing call, the error queue
  * still full. SALLY_OK: it only wants to be called again. */

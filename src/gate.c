@@ -50,7 +50,7 @@ static intake take_one(const sally_gate *gate)
     if (!sally_server_admit(server)) {
         return INTAKE_FULL;
     }
-    sally_client client = {.fd = -1, .context = gate->context};
+    sally_client client = {.fd = -1, .front = gate->front};
     int error = sally_sock_accept(gate->fd, &client.fd, &client.remote);
     if (error != 0) {
         return refuse(server, error);
@@ -129,7 +129,7 @@ static void run(sally_task *task, const sally_turn *turn)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-ssl_status sally_gate_new(ssl_server *server, ssl_context *context, int fd, ssl_error *err)
+ssl_status sally_gate_new(ssl_server *server, sally_front front, int fd, ssl_error *err)
 {
     sally_gate *gate = sally_alloc(sizeof *gate);
     sally_task *task = gate != NULL ? sally_task_new(server->park, fd, run, gate) : NULL;
@@ -137,7 +137,7 @@ ssl_status sally_gate_new(ssl_server *server, ssl_context *context, int fd, ssl_
         sally_free(gate);
         return sally_fail_memory(err, SALLY_PHASE_SERVE, "ssl_server_add_listener");
     }
-    *gate = (sally_gate){.server = server, .context = context, .fd = fd, .task = task};
+    *gate = (sally_gate){.server = server, .front = front, .fd = fd, .task = task};
     sally_mutex_lock(&server->lock);
     sally_list_append(&server->gates, &gate->node);
     server->gates_open++;

@@ -2,6 +2,7 @@
 #ifndef SALLY_GATE_H
 #define SALLY_GATE_H
 
+#include "engine.h"
 #include "server.h"
 
 /* What a gate waits for, when not for clients. */
@@ -14,16 +15,16 @@ typedef enum sally_gate_lack {
 typedef struct sally_gate {
     /* constant */
     ssl_server *server;
-    ssl_context *context; /* the listener's */
-    int fd;               /* the listener's */
-    sally_node node;      /* server->gates */
+    sally_front front; /* the listener's */
+    int fd;            /* the listener's */
+    sally_node node;   /* server->gates */
     /* the server's lock */
     sally_task *task; /* NULL: closed */
     sally_gate_lack lack;
 } sally_gate;
 
 /* Makes a gate and puts it into server->gates, closed to clients still. Errors: MEMORY. */
-ssl_status sally_gate_new(ssl_server *server, ssl_context *context, int fd, ssl_error *err);
+ssl_status sally_gate_new(ssl_server *server, sally_front front, int fd, ssl_error *err);
 void sally_gate_free(sally_gate *gate);
 /* Closes a gate that is not in the park. */
 void sally_gate_discard(sally_gate *gate);

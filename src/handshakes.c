@@ -214,13 +214,15 @@ sally_handshake *sally_handshakes_take_ready_locked(sally_handshakes *set)
 }
 
 /* A failure leaves the fd open: it is still in the pollset. */
-static ssl_status make_conn(sally_handshake *h, ssl_context *context)
+static ssl_status make_conn(sally_handshake *h, sally_front front)
 {
     h->transport = sally_transport_sock_new(h->fd, sally_linger_retire);
     if (h->transport == NULL) {
         return sally_fail_memory(&h->error, SALLY_PHASE_HANDSHAKE, call);
     }
-    sally_conn_setup setup = {.engine = {.context = context, .call = call}, .remote = &h->remote};
+    sally_conn_setup setup = {
+        .engine = {.context = front.context, .registry = front.registry, .call = call},
+        .remote = &h->remote};
     ssl_status status = sally_conn_new(&setup, h->transport, &h->conn, &h->error);
     if (status == SALLY_OK) {
         h->transport = NULL;
@@ -228,9 +230,9 @@ static ssl_status make_conn(sally_handshake *h, ssl_context *context)
     return status;
 }
 
-sally_step sally_handshake_step(sally_handshake *h, ssl_context *context, sally_want *want)
+sally_step sally_handshake_step(sally_handshake *h, sally_front front, sally_want *want)
 {
-    if (h->conn == NULL && make_conn(h, context) != SALLY_OK) {
+    if (h->conn == NULL && make_conn(h, front) != SALLY_OK) {
         h->failed = true;
         return SALLY_STEP_FAILED;
     }

@@ -56,7 +56,7 @@ ssl_deadline sally_handshakes_deadline_locked(const sally_handshakes *set);
 sally_handshake *sally_handshakes_take_ready_locked(sally_handshakes *set);
 /* One step, without the lock; the call that is named in error texts is ssl_accept. WANT: put it back. DONE
  * and FAILED: take it out, then keep it or queue it. */
-sally_step sally_handshake_step(sally_handshake *h, ssl_context *context, sally_want *want);
+sally_step sally_handshake_step(sally_handshake *h, sally_front front, sally_want *want);
 /* The holder gives it up, to wait. 0, or an errno: it is still the holder's. */
 int sally_handshakes_put_back_locked(sally_handshakes *set, sally_handshake *h, sally_want want);
 /* The holder takes it out of the set. */

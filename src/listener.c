@@ -76,9 +76,9 @@ int sally_listener_fds(ssl_listener *l, int *fds)
     return count;
 }
 
-ssl_context *sally_listener_context(const ssl_listener *l)
+sally_front sally_listener_front(const ssl_listener *l)
 {
-    return l->context;
+    return l->front;
 }
 
 /* ---- watches ------------------------------------------------------------------------------- */
@@ -242,7 +242,7 @@ sally_handshake *sally_listener_drive(ssl_listener *l)
         return NULL;
     }
     sally_want want = {false, false};
-    sally_step step = sally_handshake_step(h, l->context, &want);
+    sally_step step = sally_handshake_step(h, l->front, &want);
     sally_mutex_lock(&l->lock);
     bool over = settle_locked(l, h, step, want);
     sally_mutex_unlock(&l->lock);
@@ -441,7 +441,8 @@ void ssl_free_listener(ssl_listener *listener)
         return;
     }
     (void)ssl_close(listener, NULL);
-    ssl_context_release(listener->context);
+    ssl_context_release(listener->front.context);
+    ssl_registry_release(listener->front.registry);
     sally_mutex_fini(&listener->lock);
     sally_free(listener);
 }

@@ -30,7 +30,7 @@ struct ssl_listener {
     /* constant: */
     int fds[SALLY_LISTENER_FDS_MAX];
     int fd_count;
-    ssl_context *context; /* retained */
+    sally_front front; /* retained */
     int64_t handshake_timeout_ms;
     size_t pending_max;
     sally_addr local;          /* of the first fd */
@@ -56,7 +56,7 @@ void sally_listener_leave(ssl_listener *l);
  * uses them has entered. */
 int sally_listener_fds(ssl_listener *l, int *fds);
 /* Borrowed. */
-ssl_context *sally_listener_context(const ssl_listener *l);
+sally_front sally_listener_front(const ssl_listener *l);
 
 /* ---- in listener_open.c -------------------------------------------------------------------- */
 

@@ -32,7 +32,7 @@ static ssl_status load(ssl_listener *listener, load_file load_into, const char *
 {
     ssl_status status = enter(listener, call, err);
     if (status == SALLY_OK) {
-        status = load_into(listener->context, path, call, err);
+        status = load_into(listener->front.context, path, call, err);
         sally_listener_leave(listener);
     }
     return status;
@@ -51,7 +51,7 @@ ssl_status ssl_listener_load_private_key(ssl_listener *listener, const char *pat
     static const char call[] = "ssl_listener_load_private_key";
     ssl_status status = enter(listener, call, err);
     if (status == SALLY_OK) {
-        status = sally_context_load_key(listener->context, path, options, call, err);
+        status = sally_context_load_key(listener->front.context, path, options, call, err);
         sally_listener_leave(listener);
     }
     return status;

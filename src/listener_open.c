@@ -72,10 +72,15 @@ static ssl_status check_options(const ssl_listen_options *options, ssl_error *er
 }
 
 /* That it is for servers, and can serve, is found out before a socket is opened. */
-static ssl_status check_context(ssl_context *context, ssl_error *err)
+static ssl_status check_context(ssl_context *context, const ssl_listen_options *options,
+                                ssl_error *err)
 {
+    if (context == NULL && options->registry != NULL) {
+        return SALLY_OK;
+    }
     if (context == NULL) {
-        return fail_usage(err, "the context is NULL; a server needs one with an identity");
+        return fail_usage(err, "the context is NULL; a server needs one with an identity, or "
+                               "options.registry");
     }
     sally_policy policy;
     ssl_status status = sally_context_policy(context, false, call, &policy, err);
@@ -238,15 +243,25 @@ static ssl_status open_listener(ssl_listener *l, const ssl_listen_options *optio
     return status;
 }
 
+static sally_front new_front(const ssl_listen_options *options, ssl_context *context)
+{
+    return (sally_front){.context = context != NULL ? ssl_context_retain(context)
+                                                    : sally_context_doorkeeper(),
+                         .registry = ssl_registry_retain(options->registry)};
+}
+
 static ssl_listener *new_listener(const ssl_listen_options *options, ssl_context *context)
 {
-    ssl_listener *l = sally_alloc(sizeof *l);
+    sally_front front = new_front(options, context);
+    ssl_listener *l = front.context != NULL ? sally_alloc(sizeof *l) : NULL;
     if (l == NULL) {
+        ssl_context_release(front.context);
+        ssl_registry_release(front.registry);
         return NULL;
     }
     sally_mutex_init(&l->lock, SALLY_RANK_LISTENER);
     sally_list_init(&l->watches);
-    l->context = ssl_context_retain(context);
+    l->front = front;
     l->handshake_timeout_ms = options->handshake_timeout_ms;
     l->pending_max = options->pending_max;
     return l;
@@ -283,7 +298,7 @@ static ssl_status check_request(const request *asked, ssl_error *err)
     if (status == SALLY_OK) {
         status = check_options(asked->options, err);
     }
-    return status == SALLY_OK ? check_context(asked->context, err) : status;
+    return status == SALLY_OK ? check_context(asked->context, asked->options, err) : status;
 }
 
 static ssl_status listen_how(request asked, sally_how how, ssl_listener **listener, ssl_error *err)

@@ -1,5 +1,6 @@
 /* L5 ports: questions to a connection (P5, P8, C7). */
 #include <errno.h>
+#include <string.h>
 
 #include "conn.h"
 #include "error.h"
@@ -48,6 +49,47 @@ ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *e
     *ends = (ssl_endpoints){.local_port = 0};
     sally_conn_lock(port->conn);
     ssl_status status = addresses_locked(port->conn, ends, err);
+    sally_conn_unlock(port->conn);
+    return status;
+}
+
+static ssl_status alpn_locked(const sally_conn *conn, void *name, size_t size, size_t *length,
+                              ssl_error *err)
+{
+    if (open_engine_locked(conn) == NULL) {
+        return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
+                          "ssl_get_alpn_selected: both ports of this connection are closed");
+    }
+    size_t selected_length;
+    const unsigned char *selected = sally_engine_alpn(conn->engine, &selected_length);
+    if (selected_length > size) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_NONE,
+                          "ssl_get_alpn_selected: the name has %zu bytes, and there is room for "
+                          "%zu; %d are always enough",
+                          selected_length, size, SALLY_ALPN_NAME_MAX);
+    }
+    if (selected_length != 0) {
+        memcpy(name, selected, selected_length);
+    }
+    *length = selected_length;
+    return SALLY_OK;
+}
+
+ssl_status ssl_get_alpn_selected(const ssl_port *port, void *name, size_t size, size_t *length,
+                                 ssl_error *err)
+{
+    sally_ossl_begin();
+    if (length != NULL) {
+        *length = 0;
+    }
+    if (port == NULL || length == NULL || (name == NULL && size != 0)) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_get_alpn_selected: %s is NULL",
+                          port == NULL     ? "the port"
+                          : length == NULL ? "length"
+                                           : "name");
+    }
+    sally_conn_lock(port->conn);
+    ssl_status status = alpn_locked(port->conn, name, size, length, err);
     sally_conn_unlock(port->conn);
     return status;
 }

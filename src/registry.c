@@ -1,13 +1,15 @@
 /* L3 crypto: a table from names to sealed contexts, shared by threads (C5).
  *
- * The entries are an array in the order of their names, so a look-up is a binary search. The registry
+ * The entries are an array in the order of their names, so a look-up is a binary search. That order takes
+ * upper and lower case for one first, and parts them next: so it serves those who look for exactly a
+ * name, and servers, to whom "WWW" and "www" are one. The registry
  * holds one reference to each context; get gives the caller one of its own, so a replaced context
  * lives as long as somebody uses it.
  *
  * Locks: the registry's own around the array. Contexts are released after it is given back: the last
  * release frees an SSL_CTX, and nobody should wait for that.
  */
-#include "sallyport/registry.h"
+#include "registry.h"
 
 #include <string.h>
 
@@ -117,21 +119,49 @@ static ssl_status fail_missing(const char *name, const char *call, ssl_error *er
 
 /* ---- the array; the lock is held in all of these ------------------------------------------- */
 
-/* Where the name is, or would be. */
-static size_t find(const ssl_registry *registry, const char *name, bool *found)
+static unsigned char fold(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static int order_folded(const char *a, const char *b)
+{
+    while (*a != '\0' && fold(*a) == fold(*b)) {
+        a++;
+        b++;
+    }
+    return (int)fold(*a) - (int)fold(*b);
+}
+
+static int order(const char *a, const char *b)
+{
+    int folded = order_folded(a, b);
+    return folded != 0 ? folded : strcmp(a, b);
+}
+
+/* How many entries come before the name. */
+static size_t before(const ssl_registry *registry, const char *name,
+                     int (*by)(const char *, const char *))
 {
     size_t low = 0;
     size_t high = registry->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(registry->entries[middle].name, name) < 0) {
+        if (by(registry->entries[middle].name, name) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    *found = low < registry->count && strcmp(registry->entries[low].name, name) == 0;
     return low;
+}
+
+/* Where the name is, or would be. */
+static size_t find(const ssl_registry *registry, const char *name, bool *found)
+{
+    size_t at = before(registry, name, order);
+    *found = at < registry->count && strcmp(registry->entries[at].name, name) == 0;
+    return at;
 }
 
 static bool insert(ssl_registry *registry, size_t at, const char *name, ssl_context *context)
@@ -259,4 +289,41 @@ ssl_status ssl_registry_remove(ssl_registry *registry, const char *name, ssl_err
     sally_mutex_unlock(&registry->lock);
     free_entry(&gone);
     return found ? SALLY_OK : fail_missing(name, call, err);
+}
+
+/* ---- server names -------------------------------------------------------------------------- */
+
+/* Borrowed; NULL: none. */
+static ssl_context *find_folded(const ssl_registry *registry, const char *name)
+{
+    size_t at = before(registry, name, order_folded);
+    bool found = at < registry->count && order_folded(registry->entries[at].name, name) == 0;
+    return found ? registry->entries[at].context : NULL;
+}
+
+static ssl_context *resolve_locked(const ssl_registry *registry, char *name)
+{
+    ssl_context *found = find_folded(registry, name);
+    char *rest = found == NULL ? strchr(name, '.') : NULL;
+    if (rest == NULL || rest == name) {
+        return found;
+    }
+    rest[-1] = '*';
+    return find_folded(registry, rest - 1);
+}
+
+ssl_context *sally_registry_resolve(ssl_registry *registry, const char *name)
+{
+    char copy[SALLY_REGISTRY_NAME_MAX + 1];
+    size_t length = strnlen(name, sizeof copy);
+    length -= length > 0 && name[length - 1] == '.';
+    if (length == 0 || length == sizeof copy) {
+        return NULL;
+    }
+    memcpy(copy, name, length);
+    copy[length] = '\0';
+    sally_mutex_lock(&registry->lock);
+    ssl_context *found = ssl_context_retain(resolve_locked(registry, copy));
+    sally_mutex_unlock(&registry->lock);
+    return found;
 }

@@ -165,11 +165,11 @@ static ssl_status add_gates(ssl_server *server, ssl_listener *listener, ssl_erro
 {
     int fds[SALLY_LISTENER_FDS_MAX];
     int count = sally_listener_fds(listener, fds);
-    ssl_context *context = sally_listener_context(listener);
+    sally_front front = sally_listener_front(listener);
     const sally_node *before = server->gates.prev;
     ssl_status status = SALLY_OK;
     for (int i = 0; i < count && status == SALLY_OK; i++) {
-        status = sally_gate_new(server, context, fds[i], err);
+        status = sally_gate_new(server, front, fds[i], err);
     }
     if (status != SALLY_OK) {
         free_gates_after(server, before);

@@ -10,6 +10,7 @@
 
 #include "break.h"
 #include "context.h"
+#include "names.h"
 #include "port.h"
 
 #ifdef __cplusplus
@@ -26,13 +27,15 @@ typedef struct ssl_connect_options {
     int64_t timeout_ms;       /**< for the whole call, then TIMEOUT; not 0; negative: none */
     const char *server_name;  /**< the name, or IP address, that is sent (names only) and that the
                                   certificate must have; NULL: the hostname */
-    uint64_t reserved[16];
+    const ssl_alpn_name *alpn; /**< the protocol names to offer, the best first (ALPN) */
+    size_t alpn_count;         /**< 0: what the context offers (ssl_set_alpn) */
+    uint64_t reserved[14];
 } ssl_connect_options;
 
 #define SALLY_ATTEMPT_DELAY_MS     250
 #define SALLY_ATTEMPT_DELAY_MIN_MS 10
 /* clang-format off */
-#define SALLY_CONNECT_OPTIONS {NULL, SALLY_ATTEMPT_DELAY_MS, -1, NULL, {0}}
+#define SALLY_CONNECT_OPTIONS {NULL, SALLY_ATTEMPT_DELAY_MS, -1, NULL, NULL, 0, {0}}
 /* clang-format on */
 
 /**

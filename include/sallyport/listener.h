@@ -24,6 +24,7 @@
 #include "context.h"
 #include "load.h"
 #include "port.h"
+#include "registry.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,26 +40,33 @@ typedef struct ssl_listen_options {
     bool reuse;       /**< SO_REUSEADDR: rebind while old connections are in TIME_WAIT */
     int64_t handshake_timeout_ms; /**< for each client, from its TCP accept; negative: none */
     size_t pending_max; /**< half-done handshakes at once; further clients stay in the backlog */
-    uint64_t reserved[8];
+    ssl_registry *registry; /**< contexts by server name, retained; NULL: none (ssl_listen tells) */
+    uint64_t reserved[7];
 } ssl_listen_options;
 
 #define SALLY_HANDSHAKE_TIMEOUT_MS   10000
 #define SALLY_PENDING_HANDSHAKES_MAX 4096
 /* clang-format off */
 #define SALLY_LISTEN_OPTIONS \
-    {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, {0}}
+    {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, NULL, {0}}
 /* clang-format on */
 
 /**
  * Listens on TCP `port`, 0 to 65535; 0 lets the kernel pick one, the same for every address
  * (ssl_listener_addresses tells). For a Unix socket `port` must be 0.
- * `context`: a server context with an identity, retained.
+ * `context`: a server context with an identity, retained. It serves the clients that name no server, or
+ *   one that is not in options->registry. NULL, with a registry only: those are refused with the alert
+ *   unrecognized_name.
+ * options->registry: a client that names a server gets the context under that name, or under "*." and
+ *   what follows the name's first label; upper and lower case are one, and a dot at the end is no part of
+ *   the name. A callback on `context` (names.h) is asked first. What is put, replaced or removed later
+ *   counts for the clients that come then.
  * A host name with several addresses is listened on at each of them; an address given as such, "::"
  * too, at just that one. The file of a Unix socket must not be there yet; it is removed at the end.
  * Blocks: for the name lookup of options->host, if it is a name.
  * Ownership: returns the listener; free with ssl_free_listener. Copies the options.
  * Errors: USAGE (port or option out of range, a client context), CONFIG (no identity), SYSTEM (in
- *   use, not permitted, unknown host), MEMORY. Keeps: L1.
+ *   use, not permitted, unknown host), MEMORY. Keeps: L1, C4.
  */
 SALLY_API ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
                                 ssl_listener **listener, ssl_error *err);

@@ -25,7 +25,7 @@ EnginePair::EnginePair(const EngineSetup &setup) : context_(context_for(setup))
     options.version = setup.version;
     raw = std::make_unique<RawPeer>(channel_b(loop), options);
     sally_engine_setup made = {};
-    made.context = context_.get();
+    made.context = setup.context != nullptr ? setup.context : context_.get();
     made.client = setup.client;
     made.hostname = setup.client ? "localhost" : nullptr;
     made.call = "test";

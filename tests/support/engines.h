@@ -18,8 +18,9 @@ namespace sallytest
 {
 
 struct EngineSetup {
-    bool client = true;    // ours
-    int version = 0;       // of the raw peer
+    bool client = true;             // ours
+    int version = 0;                // of the raw peer
+    ssl_context *context = nullptr; // ours; null: one with the test certificates
     bool identity = false; // our client has one, and so offers post-handshake authentication
     RawOptions raw;        // its `server` and `version` are set from the two above
 };
