@@ -8,7 +8,7 @@ usage: tools/test.sh [--long] [--preset NAME] [-L LABEL] [-LE LABEL] [-E PATTERN
 
 Installs what is missing, configures, builds and runs the tests. With patterns (regular expressions
 of ctest) only the tests whose name matches one of them; -L, -LE and -E choose as ctest's do. Labels
-are the directories of tests/: unit, conformance, scenario, contract, interop, consumer, stress, ...
+are the directories of tests/: unit, conformance, scenario, contract, interop, consumer, fuzz, stress, ...
 
   --long         long runs: SALLY_TEST_LONG=1, and time limits to match
   --preset NAME  dev (default), release, asan, tsan, coverage or portable; builds in build/NAME
