@@ -101,7 +101,7 @@ static ssl_status check_to_bytes(const char *hex, const void *bytes, size_t size
         const char *what = hex == NULL ? "hex" : count == NULL ? "count" : "bytes";
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "%s: %s is NULL", call, what);
     }
-    size_t length;
+    size_t length = 0;
     ssl_status status = check_digits(hex, &length, err);
     if (status == SALLY_OK && length / 2 > size) {
         status = sally_fail(err, SALLY_LIMIT, SALLY_PHASE_NONE,
