@@ -215,7 +215,7 @@ static ssl_status set_scope(reading *r, sally_how how, ssl_error *err)
     if (r->in->kind == SALLY_DIGEST_OF_PORT) {
         return sally_port_scope(r->in->port, how, SALLY_PHASE_READ, &r->scope, err);
     }
-    return how.enable ? sally_scope_enable(&r->scope, how.brk, SALLY_PHASE_READ, err) : SALLY_OK;
+    return sally_scope_begin(&r->scope, how, SALLY_PHASE_READ, err);
 }
 
 static ssl_status read_all(reading *r, sally_digest *digest, ssl_error *err)

@@ -252,13 +252,13 @@ static ssl_status wrap_how(wrapping *w, sally_how how, ssl_ports *ports, ssl_err
 {
     sally_ossl_begin();
     w->call = w->options.error_call != NULL ? w->options.error_call : w->call;
-    sally_scope scope = SALLY_SCOPE_NONE;
+    sally_scope scope;
     ssl_status status = check(w, ports, err);
     if (ports != NULL) {
         *ports = (ssl_ports){NULL, NULL};
     }
-    if (status == SALLY_OK && how.enable) {
-        status = sally_scope_enable(&scope, how.brk, PHASE, err);
+    if (status == SALLY_OK) {
+        status = sally_scope_begin(&scope, how, PHASE, err);
     }
     if (status != SALLY_OK) {
         return status;

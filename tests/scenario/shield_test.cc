@@ -4,6 +4,10 @@
 
 #include <atomic>
 
+#include <unistd.h>
+
+#include "sallyport/digest.h"
+#include "sallyport/wrap.h"
 #include "scenario/ends.h"
 #include "scenario/service.h"
 #include "support/full_listener.h"
@@ -87,6 +91,23 @@ TEST_F(Shield, B9_PlainCallsOfASectionAreBoundedToo)
 
 // The answer is larger than what fits between the two, so that it is still being written when the break
 // comes, and the client reads it after that.
+// Nobody writes to the pipes and nobody answers, so only the section ends these.
+TEST_F(Shield, B9_DigestsAndWrapsOfASectionAreBoundedToo)
+{
+    int silent[2];
+    ASSERT_EQ(0, pipe(silent));
+    Fd in(silent[0]), out(silent[1]);
+    unsigned char digest[SALLY_SHA1_SIZE];
+    ssl_digest_source source = ssl_digest_of_fd(in.get());
+    ssl_transport over = ssl_transport_fds(in.get(), out.get());
+    ssl_wrap_options options = SALLY_WRAP_OPTIONS;
+    options.context = server_.get();
+    Ports ports;
+    Section section(50);
+    EXPECT_EQ(SALLY_TIMEOUT, ssl_sha1_bytes(&source, digest, nullptr));
+    EXPECT_EQ(SALLY_TIMEOUT, ssl_wrap_ports(&over, &options, ports.fill(), nullptr));
+}
+
 TEST_F(Shield, B9_W6_AHandlerFinishesItsAnswerDuringADrain)
 {
     warm_up();
