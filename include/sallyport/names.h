@@ -6,7 +6,7 @@
  * first message, the ClientHello, before version, cipher and certificate are chosen: by a callback on
  * the context that the client met first, then by a registry of names (ssl_listen_options.registry).
  * Everything of the chosen context holds: its protocols, ciphers, identity, verification, ALPN, tickets
- * (C4). docs/names-and-alpn.md has programs.
+ * (C4).
  *
  *     static ssl_status choose(const char *hostname, void *user, ssl_context **chosen)
  *     {
