@@ -72,6 +72,7 @@ set(sally_l5_ports
     conn_names.c
     port_read.c
     port_write.c
+    port_printf.c
     port_close.c
     port_query.c
     port_watch.c

@@ -4,7 +4,8 @@
  * its size and needs no memory of its own. Accepted bytes count as done even if a break comes before
  * the socket has taken them: they go out with the next call on either side (B6).
  */
-#include "conn.h"
+#include "port_io.h"
+
 #include "error.h"
 
 sally_step sally_port_flush(sally_conn *conn, sally_op *op, sally_want *want)
@@ -22,7 +23,7 @@ static sally_step accept_record(sally_conn *conn, sally_op *op, sally_want *want
     return step;
 }
 
-static sally_step write_all(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_step_write_all(sally_conn *conn, sally_op *op, sally_want *want)
 {
     if (op->count < op->n) {
         sally_step step = accept_record(conn, op, want);
@@ -71,16 +72,24 @@ static ssl_status run(ssl_port *out, sally_op *op, sally_how how, size_t *done, 
     return status;
 }
 
+ssl_status sally_port_write(ssl_port *out, const void *bytes, size_t n, const sally_write *write,
+                            ssl_error *err)
+{
+    sally_op op = {.step = sally_step_write_all, .call = write->call, .bytes = bytes, .n = n};
+    return run(out, &op, write->how, write->done, err);
+}
+
 ssl_status ssl_write(ssl_port *out, const void *buf, size_t n, size_t *done, ssl_error *err)
 {
-    sally_op op = {.step = write_all, .call = "ssl_write", .bytes = buf, .n = n};
+    sally_op op = {.step = sally_step_write_all, .call = "ssl_write", .bytes = buf, .n = n};
     return run(out, &op, SALLY_PLAIN, done, err);
 }
 
 ssl_status ssl_write_enable_break(ssl_port *out, const void *buf, size_t n, ssl_break *brk,
                                   size_t *done, ssl_error *err)
 {
-    sally_op op = {.step = write_all, .call = "ssl_write_enable_break", .bytes = buf, .n = n};
+    sally_op op = {
+        .step = sally_step_write_all, .call = "ssl_write_enable_break", .bytes = buf, .n = n};
     return run(out, &op, SALLY_ENABLE(brk), done, err);
 }
 

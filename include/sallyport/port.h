@@ -22,6 +22,7 @@
 #ifndef SALLYPORT_PORT_H
 #define SALLYPORT_PORT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -119,6 +120,29 @@ SALLY_API ssl_status ssl_flush_enable_break(ssl_port *out, ssl_break *brk, ssl_e
 /** Bytes of ciphertext that the socket has not taken yet; 0 after both sides are closed, or for
  *  NULL. Threads: any. Keeps: P2. */
 SALLY_API size_t ssl_pending_output(const ssl_port *out);
+
+/**
+ * Writes text as printf(3) makes it, without its NUL; `err` stands before the format. The text is made
+ * whole before any of it is written: in one allocation of its size, or in none up to 1 KiB. *done (may
+ * be NULL) counts its bytes that were accepted, exact whatever it returns.
+ * Blocks, on break, threads and other errors as for ssl_write. To go on after a break with the exact
+ *   rest, make the text yourself and use ssl_write.
+ * Errors: SYSTEM also when the text cannot be made (EILSEQ: a wide character that the locale lacks;
+ *   EOVERFLOW: longer than INT_MAX bytes); nothing was written then. Keeps: P2, B2.
+ */
+SALLY_API ssl_status ssl_printf(ssl_port *out, size_t *done, ssl_error *err, const char *format,
+                                ...) SALLY_PRINTF(4, 5);
+/** ssl_printf that `brk` can break. */
+SALLY_API ssl_status ssl_printf_enable_break(ssl_port *out, ssl_break *brk, size_t *done,
+                                             ssl_error *err, const char *format, ...)
+    SALLY_PRINTF(5, 6);
+/** ssl_printf with its arguments as vprintf(3) takes them. */
+SALLY_API ssl_status ssl_vprintf(ssl_port *out, size_t *done, ssl_error *err, const char *format,
+                                 va_list args) SALLY_PRINTF(4, 0);
+/** ssl_vprintf that `brk` can break. */
+SALLY_API ssl_status ssl_vprintf_enable_break(ssl_port *out, ssl_break *brk, size_t *done,
+                                              ssl_error *err, const char *format, va_list args)
+    SALLY_PRINTF(5, 0);
 
 /* ---- the end ------------------------------------------------------------------------------- */
 

@@ -1,4 +1,9 @@
 // Writing (P2), both directions at once (P1), and questions (P5), whatever carries the connection.
+#include <cerrno>
+#include <climits>
+#include <cstdarg>
+#include <cwchar>
+
 #include "conformance/port_suite.h"
 #include "support/rng.h"
 #include "support/threads.h"
@@ -154,6 +159,120 @@ TEST_P(PortSuite, P1_WritingAnInputPortIsUsage)
     EXPECT_TRUE(is(SALLY_USAGE, ssl_flush(in_, &err), err));
     EXPECT_TRUE(is(SALLY_USAGE, ssl_write(nullptr, "x", 1, &done, &err), err));
     EXPECT_TRUE(is(SALLY_USAGE, ssl_write(out_, nullptr, 1, &done, &err), err));
+}
+
+// ---- printf -------------------------------------------------------------------------------------
+
+namespace
+{
+
+__attribute__((format(printf, 3, 4))) ssl_status print_list(ssl_port *out, size_t *done,
+                                                            const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    ssl_status status = ssl_vprintf(out, done, nullptr, format, args);
+    va_end(args);
+    return status;
+}
+
+__attribute__((format(printf, 4, 5))) ssl_status print_list_enable_break(ssl_port *out,
+                                                                         ssl_break *brk,
+                                                                         size_t *done,
+                                                                         const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    ssl_status status = ssl_vprintf_enable_break(out, brk, done, nullptr, format, args);
+    va_end(args);
+    return status;
+}
+
+} // namespace
+
+TEST_P(PortSuite, P2_PrintfWritesItsText)
+{
+    size_t done = 99;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_OK, ssl_printf(out_, &done, &err, "%s=%03d %c%%\n", "n", 7, 'x'), err));
+    EXPECT_EQ(9u, done);
+    EXPECT_EQ("n=007 x%\n", get(9));
+    EXPECT_EQ(SALLY_OK, print_list(out_, &done, "%d-%s", 12, "ab"));
+    EXPECT_EQ(5u, done);
+    EXPECT_EQ("12-ab", get(5));
+    Break brk = new_break();
+    EXPECT_EQ(SALLY_OK, ssl_printf_enable_break(out_, brk.get(), nullptr, nullptr, "[%x]", 255));
+    EXPECT_EQ("[ff]", get(4));
+    EXPECT_EQ(SALLY_OK, print_list_enable_break(out_, brk.get(), nullptr, "<%ld>", 3L));
+    EXPECT_EQ("<3>", get(3));
+    EXPECT_TRUE(is(SALLY_OK, ssl_printf(out_, &done, &err, "%s", ""), err));
+    EXPECT_EQ(0u, done);
+}
+
+TEST_P(PortSuite, P2_PrintfWritesTextOfAnyLength)
+{
+    for (size_t length : {1u, 1022u, 1023u, 1024u, 1025u, 16384u, 70000u}) {
+        std::string text(length, '.');
+        text.back() = '!';
+        size_t done = 0;
+        ssl_error err;
+        Thread reader([&] { EXPECT_EQ(text, get(length)); });
+        EXPECT_TRUE(is(SALLY_OK, ssl_printf(out_, &done, &err, "%s", text.c_str()), err));
+        EXPECT_EQ(length, done);
+    }
+}
+
+TEST_P(PortSuite, P2_PrintfThatCannotMakeItsTextWritesNothing)
+{
+    size_t done = 99;
+    ssl_error err;
+    // No locale was set: "C" has no such character.
+    EXPECT_TRUE(is(SALLY_SYSTEM, ssl_printf(out_, &done, &err, "abc%lc", wint_t{0x20ac}), err));
+    EXPECT_EQ(EILSEQ, err.sys_errno);
+    EXPECT_EQ(SALLY_PHASE_WRITE, err.phase);
+    EXPECT_EQ(0u, done);
+    std::string wide = "%" + std::to_string(INT_MAX) + "0d"; // hidden from the compiler's check
+    EXPECT_TRUE(is(SALLY_SYSTEM, ssl_printf(out_, &done, &err, wide.c_str(), 1), err));
+    EXPECT_EQ(EOVERFLOW, err.sys_errno);
+    put("next");
+    EXPECT_EQ("next", get(4));
+}
+
+TEST_P(PortSuite, B2_BrokenPrintfTellsExactlyWhatWasAccepted)
+{
+    std::string text(4000000, 'p');
+    Break brk = new_break();
+    size_t done = 0;
+    Thread writer([&] {
+        ssl_error err;
+        ssl_status status =
+            ssl_printf_enable_break(out_, brk.get(), &done, &err, "%s", text.c_str());
+        EXPECT_TRUE(is(SALLY_BREAK, status, err));
+    });
+    ASSERT_TRUE(wait_until_asleep(writer));
+    ssl_break_send(brk.get(), 1);
+    writer.join();
+    ASSERT_GT(done, 0u);
+    ASSERT_LT(done, text.size());
+    Thread rest([&] { put("!"); });
+    EXPECT_EQ(text.substr(0, done) + "!", get(done + 1));
+}
+
+TEST_P(PortSuite, E3_PrintfRefusesNullsAndInputPorts)
+{
+    size_t done = 99;
+    ssl_error err;
+    const char *no_format = nullptr;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_printf(nullptr, &done, &err, "x"), err));
+    EXPECT_EQ(0u, done);
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_printf(in_, &done, &err, "x"), err));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat"
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_printf(out_, &done, &err, no_format), err));
+#pragma GCC diagnostic pop
+    close_status(out_);
+    EXPECT_TRUE(is(SALLY_CLOSED, ssl_printf(out_, &done, &err, "%d", 1), err));
+    EXPECT_EQ(0u, done);
 }
 
 // ---- questions ----------------------------------------------------------------------------------
