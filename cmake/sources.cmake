@@ -73,6 +73,7 @@ set(sally_l5_ports
     port_read.c
     port_write.c
     port_printf.c
+    port_copy.c
     port_close.c
     port_query.c
     port_watch.c

@@ -267,10 +267,13 @@ void sally_scope_bound(sally_scope *scope, ssl_deadline deadline)
 
 void sally_scope_own(sally_scope *scope, ssl_break *owner)
 {
-    scope->owner = sally_shield_is_up() ? NULL : owner;
-    if (owner != NULL) {
-        sally_scope_bound(scope, owner->deadline);
+    if (owner == NULL) {
+        return;
     }
+    if (!sally_shield_is_up() && owner != scope->owners[0]) {
+        scope->owners[scope->owners[0] != NULL] = owner;
+    }
+    sally_scope_bound(scope, owner->deadline);
 }
 
 static ssl_status report_break(const sally_scope *scope, const ssl_break *source, uint64_t word,
@@ -291,8 +294,8 @@ ssl_status sally_scope_check(const sally_scope *scope, ssl_phase phase, ssl_erro
 {
     uint64_t word = 0;
     const ssl_break *source = pending_in_chain(scope->brk, &word);
-    if (source == NULL) {
-        source = pending_in_chain(scope->owner, &word);
+    for (int i = 0; i < 2 && source == NULL; i++) {
+        source = pending_in_chain(scope->owners[i], &word);
     }
     if (source != NULL) {
         return report_break(scope, source, word, phase, err);
@@ -317,7 +320,8 @@ static int add_wakes(ssl_break *brk, ssl_break **tokens, int count, int most)
 int sally_scope_wakes(const sally_scope *scope, ssl_break **tokens, int most)
 {
     int count = add_wakes(scope->brk, tokens, 0, most);
-    return add_wakes(scope->owner, tokens, count, most);
+    count = add_wakes(scope->owners[0], tokens, count, most);
+    return add_wakes(scope->owners[1], tokens, count, most);
 }
 
 int sally_break_wait_fd(const ssl_break *brk)

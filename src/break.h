@@ -14,12 +14,15 @@
 /* What one blocking operation listens to, besides its socket. Made on the stack of the call. */
 typedef struct sally_scope {
     ssl_break *brk;        /* the caller's token, or NULL */
-    ssl_break *owner;      /* a server's token for the connection, or NULL (B9) */
+    ssl_break *owners[2];  /* servers' tokens for the connection, or both of a copy; or NULL (B9) */
     ssl_deadline deadline; /* the earliest of both tokens' and the port's own */
 } sally_scope;
 
 /* A scope that nothing breaks and nothing bounds. */
-#define SALLY_SCOPE_NONE ((sally_scope){NULL, NULL, SALLY_NEVER})
+#define SALLY_SCOPE_NONE ((sally_scope){NULL, {NULL, NULL}, SALLY_NEVER})
+
+/* The most tokens that one scope watches. */
+#define SALLY_SCOPE_TOKENS (3 * SALLY_BREAK_DEPTH_MAX)
 
 /* How a public call wants to be broken: by `brk` if `enable`, by no token of the caller's if not. */
 typedef struct sally_how {
@@ -37,7 +40,8 @@ ssl_status sally_scope_begin(sally_scope *scope, sally_how how, ssl_phase phase,
  * token is of another process generation (B10) or the thread's own cannot be made. */
 ssl_status sally_scope_enable(sally_scope *scope, ssl_break *brk, ssl_phase phase, ssl_error *err);
 
-/* Adds a limit of its own, and the owner's token (not in a shielded section). */
+/* Adds a limit of its own, and the token of an owner (not in a shielded section): NULL is none, and there
+ * are two at most. */
 void sally_scope_bound(sally_scope *scope, ssl_deadline deadline);
 void sally_scope_own(sally_scope *scope, ssl_break *owner);
 

@@ -1,7 +1,7 @@
 /* L0 base: a queue of bytes that holds no memory while it is empty.
  *
  * Invariants: start + length <= capacity; data is NULL exactly when capacity is 0; consuming the
- * last byte frees the block. Cost is linear in the bytes that pass through: bytes move down only
+ * last byte frees the block, skipping it keeps the block until the buffer is tidied. Cost is linear in the bytes that pass through: bytes move down only
  * over at least as many consumed ones, and a new block is at least twice as large.
  *
  * No locks: a buffer belongs to whatever it is embedded in.
@@ -92,13 +92,23 @@ bool sally_buf_append(sally_buf *b, const void *bytes, size_t n)
     return true;
 }
 
-void sally_buf_consume(sally_buf *b, size_t n)
+void sally_buf_skip(sally_buf *b, size_t n)
 {
-    b->start += n;
     b->length -= n;
+    b->start = b->length == 0 ? 0 : b->start + n;
+}
+
+void sally_buf_tidy(sally_buf *b)
+{
     if (b->length == 0) {
         sally_buf_fini(b);
     }
+}
+
+void sally_buf_consume(sally_buf *b, size_t n)
+{
+    sally_buf_skip(b, n);
+    sally_buf_tidy(b);
 }
 
 void sally_buf_fini(sally_buf *b)

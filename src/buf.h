@@ -20,6 +20,10 @@ void *sally_buf_reserve(sally_buf *b, size_t n);
 void sally_buf_commit(sally_buf *b, size_t n);
 /* Drops n bytes from the front; frees the memory when the buffer gets empty. */
 void sally_buf_consume(sally_buf *b, size_t n);
+/* The same, but keeps the memory, for one who is about to fill it again and calls sally_buf_tidy then. */
+void sally_buf_skip(sally_buf *b, size_t n);
+/* Frees the memory if the buffer is empty. */
+void sally_buf_tidy(sally_buf *b);
 void sally_buf_fini(sally_buf *b);
 
 static inline const unsigned char *sally_buf_front(const sally_buf *b)

@@ -209,6 +209,14 @@ static ssl_status fail_shut(const sally_op *op, ssl_error *err)
                       op->call);
 }
 
+static ssl_status fail_shut_beside(const sally_op *op, ssl_error *err)
+{
+    bool in = op->beside->side == SALLY_IN;
+    return sally_fail(err, SALLY_CLOSED, in ? SALLY_PHASE_READ : SALLY_PHASE_WRITE,
+                      "%s: the %s port has been closed or abandoned", op->call,
+                      in ? "input" : "output");
+}
+
 ssl_status sally_conn_enter_locked(sally_conn *conn, const sally_op *op, ssl_error *err)
 {
     if (is_shut_locked(conn, op->side)) {
@@ -310,6 +318,22 @@ int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fd
     return want.send ? add_direction(t, SALLY_SEND, fds, count) : count;
 }
 
+/* A copy sleeps at one of its doors and has the slot of the other one too: whoever shuts that must
+ * wake it as well. NULL takes the wake back. False when the other door is shut. No lock is held. */
+static bool publish_beside(ssl_port *beside, const sally_wake *self)
+{
+    if (beside == NULL) {
+        return true;
+    }
+    sally_slot *slot = &beside->conn->slots[beside->side];
+    sally_conn_lock(beside->conn);
+    slot->asleep = self;
+    slot->want = (sally_want){false, false};
+    bool open = !beside->closed;
+    sally_conn_unlock(beside->conn);
+    return open;
+}
+
 /* Sleeps without the lock. *ready: poll has seen the transport, so the next step need not wait. */
 static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want want,
                                const sally_scope *scope, bool *ready, ssl_error *err)
@@ -332,11 +356,12 @@ static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want 
     slot->asleep = self;
     slot->want = want;
     sally_conn_unlock(conn);
-    sally_waited waited = sally_wait_run(&wait, &status, err);
+    *ready = publish_beside(op->beside, self) &&
+             sally_wait_run(&wait, &status, err) == SALLY_WAITED_READY;
+    bool open = publish_beside(op->beside, NULL);
     sally_conn_lock(conn);
     slot->asleep = NULL;
-    *ready = waited == SALLY_WAITED_READY;
-    return status;
+    return status == SALLY_OK && !open ? fail_shut_beside(op, err) : status;
 }
 
 static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope *scope,
@@ -402,6 +427,30 @@ static void note_for_carried_locked(sally_conn *conn, const sally_op *op)
     if (conn->carried != NULL && op->side == SALLY_IN) {
         conn->carried->seen = sally_engine_receives(conn->engine);
     }
+}
+
+ssl_status sally_conn_enter(sally_conn *conn, const sally_op *op, ssl_error *err)
+{
+    sally_conn_lock(conn);
+    ssl_status status = sally_conn_enter_locked(conn, op, err);
+    sally_conn_leave(conn);
+    return status;
+}
+
+ssl_status sally_conn_run_inside(sally_conn *conn, sally_op *op, const sally_scope *scope,
+                                 ssl_error *err)
+{
+    sally_conn_lock(conn);
+    ssl_status status = loop_locked(conn, op, scope, err);
+    sally_conn_unlock(conn);
+    return status;
+}
+
+void sally_conn_exit(sally_conn *conn, sally_side side)
+{
+    sally_conn_lock(conn);
+    sally_conn_exit_locked(conn, side);
+    sally_conn_leave(conn);
 }
 
 ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err)

@@ -59,8 +59,9 @@ struct sally_conn {
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */
-    sally_buf plain;        /* lock; plaintext read ahead of the reader by a peek or a line */
-    bool held;              /* lock; a server watches the fd: the engine stays until it lets go */
+    sally_buf plain; /* lock; plaintext read ahead of the reader by a peek, a line, a copy. Only the
+                           call in slots[SALLY_IN] changes it, and so may read it without the lock */
+    bool held;       /* lock; a server watches the fd: the engine stays until it lets go */
     bool end_reported;      /* lock; a reader has been told EOF, TRUNCATED or a failure */
     sally_carried *carried; /* lock; NULL: our ports are the caller's own */
     ssl_port in;
@@ -125,6 +126,7 @@ typedef struct sally_op {
     bool poll_first; /* a read: with nothing buffered, wait before the first step (B2) */
     ssl_phase phase;
     const char *call;
+    ssl_port *beside;  /* a copy's other port, whose closing ends this op too; else NULL */
     void *buf;         /* reads */
     const void *bytes; /* writes */
     size_t n;
@@ -140,6 +142,11 @@ ssl_status sally_conn_run(sally_conn *conn, sally_op *op, const sally_scope *sco
 /* The same for one who holds the lock and has made the slot busy already; the lock is free on return. */
 ssl_status sally_conn_run_entered(sally_conn *conn, sally_op *op, const sally_scope *scope,
                                   ssl_error *err);
+/* For a call of several ops (a copy): enters once, runs each inside, leaves its slot once. */
+ssl_status sally_conn_enter(sally_conn *conn, const sally_op *op, ssl_error *err);
+ssl_status sally_conn_run_inside(sally_conn *conn, sally_op *op, const sally_scope *scope,
+                                 ssl_error *err);
+void sally_conn_exit(sally_conn *conn, sally_side side);
 /* Runs steps until one of them would have to wait: OK then too, with op->count as far as it came. */
 ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err);
 

@@ -8,8 +8,6 @@
 
 /* Steps (sally_op.step), lock held. Until there is something in conn->plain. */
 sally_step sally_step_fill(sally_conn *conn, sally_op *op, sally_want *want);
-/* At least one byte of op->n into op->buf, from conn->plain first. */
-sally_step sally_step_read_some(sally_conn *conn, sally_op *op, sally_want *want);
 /* All of op->bytes accepted and its ciphertext gone. */
 sally_step sally_step_write_all(sally_conn *conn, sally_op *op, sally_want *want);
 

@@ -7,6 +7,7 @@
 
 #include "conn.h"
 #include "error.h"
+#include "port_io.h"
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
@@ -50,14 +51,14 @@ static sally_step read_ahead(sally_conn *conn, sally_op *op, sally_want *want)
     return step;
 }
 
-static sally_step fill(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_step_fill(sally_conn *conn, sally_op *op, sally_want *want)
 {
     return conn->plain.length != 0 ? SALLY_STEP_DONE : read_ahead(conn, op, want);
 }
 
 static sally_step peek(sally_conn *conn, sally_op *op, sally_want *want)
 {
-    sally_step step = fill(conn, op, want);
+    sally_step step = sally_step_fill(conn, op, want);
     if (step == SALLY_STEP_DONE) {
         op->count = copy_plain_locked(conn, op->buf, op->n);
     }
@@ -243,7 +244,7 @@ ssl_status ssl_read_available(ssl_port *in, void *buf, size_t n, size_t *got, ss
 /* An end or a failure is readiness too: the next read tells, so it does not count as reported. */
 static sally_step look(sally_conn *conn, sally_op *op, sally_want *want)
 {
-    sally_step step = fill(conn, op, want);
+    sally_step step = sally_step_fill(conn, op, want);
     if (step == SALLY_STEP_FAILED) {
         op->refused = SALLY_OK;
         step = SALLY_STEP_DONE;

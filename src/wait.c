@@ -30,7 +30,7 @@ ssl_status sally_wait_self(const sally_wake **wake, ssl_phase phase, ssl_error *
 
 /* The spare pollfds behind the caller's own: one for each token with a wake, one for the thread. */
 typedef struct watched {
-    ssl_break *tokens[2 * SALLY_BREAK_DEPTH_MAX];
+    ssl_break *tokens[SALLY_SCOPE_TOKENS];
     int count;
     struct pollfd *first; /* of the tokens */
     struct pollfd *self;  /* NULL: none */
@@ -38,7 +38,7 @@ typedef struct watched {
 
 static int watch(sally_wait *wait, watched *w)
 {
-    w->count = sally_scope_wakes(wait->scope, w->tokens, 2 * SALLY_BREAK_DEPTH_MAX);
+    w->count = sally_scope_wakes(wait->scope, w->tokens, SALLY_SCOPE_TOKENS);
     w->first = wait->fds + wait->count;
     for (int i = 0; i < w->count; i++) {
         w->first[i] = (struct pollfd){.fd = sally_break_wait_fd(w->tokens[i]), .events = POLLIN};

@@ -12,7 +12,7 @@
 #include "break.h"
 
 /* Room that a caller leaves behind its own pollfds, for the wakes of tokens and of the thread. */
-#define SALLY_WAIT_SPARE (2 * SALLY_BREAK_DEPTH_MAX + 1)
+#define SALLY_WAIT_SPARE (SALLY_SCOPE_TOKENS + 1)
 
 typedef enum sally_waited {
     SALLY_WAITED_READY,  /* some revents are set, or the sleeper came back */

@@ -25,6 +25,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "break.h"
 #include "error.h"
@@ -143,6 +144,32 @@ SALLY_API ssl_status ssl_vprintf(ssl_port *out, size_t *done, ssl_error *err, co
 SALLY_API ssl_status ssl_vprintf_enable_break(ssl_port *out, ssl_break *brk, size_t *done,
                                               ssl_error *err, const char *format, va_list args)
     SALLY_PRINTF(5, 0);
+
+/* ---- both ---------------------------------------------------------------------------------- */
+
+/** No bound: to the end of the stream. */
+#define SALLY_COPY_ALL UINT64_MAX
+
+/**
+ * Moves bytes from an input port to an output port, of another connection or of the same one: up to
+ * `max`, or to the peer's goodbye, which is OK too (with *copied less than `max`). *copied (may be NULL)
+ * counts what `out` has accepted, exact whatever it returns. Only that is taken from `in`: what
+ * stops the copy loses no byte, and a second call, or ssl_read, goes on where it stopped.
+ * Closes neither port.
+ * Blocks: until something is there, and until the socket of `out` has taken it. The timeouts of the
+ *   ports (P8) bound each read and each write of which it consists; a token's deadline bounds the
+ *   whole. On break: go on by calling again.
+ * Threads: the reader of `in` and the writer of `out` until it returns. Two threads may copy both
+ *   ways between two connections. Closing or abandoning either port makes it return CLOSED. On ports
+ *   that ssl_server serves it obeys the tokens of both connections.
+ * Errors: those of ssl_read but EOF, with ssl_error.phase SALLY_PHASE_READ, and those of ssl_write,
+ *   with SALLY_PHASE_WRITE: so the phase tells which side failed. Keeps: P2, P3, B2.
+ */
+SALLY_API ssl_status ssl_copy_port(ssl_port *in, ssl_port *out, uint64_t max, uint64_t *copied,
+                                   ssl_error *err);
+/** ssl_copy_port that `brk` can break; *copied is exact then. */
+SALLY_API ssl_status ssl_copy_port_enable_break(ssl_port *in, ssl_port *out, uint64_t max,
+                                                ssl_break *brk, uint64_t *copied, ssl_error *err);
 
 /* ---- the end ------------------------------------------------------------------------------- */
 

@@ -41,24 +41,29 @@ ssl_status PortSuite::close_status(ssl_port *port)
 // A socket that takes nothing now may take a little when acknowledgements come, or its probes of a
 // closed window (every 200 ms at first), and poll does not tell before a third of it is free. So it is
 // full when nothing has moved for a while. Anything but TCP is full when it says so.
-size_t PortSuite::fill()
+size_t fill_port(ssl_port *out, bool is_tcp)
 {
     size_t total = 0;
-    int rounds = GetParam().is_tcp ? 4 : 1;
+    int rounds = is_tcp ? 4 : 1;
     for (int still = 0; still < rounds; still++) {
-        size_t unsent = ssl_pending_output(out_);
+        size_t unsent = ssl_pending_output(out);
         size_t done = 0;
         do {
             std::string bytes = stream_bytes(1, total, 65536);
             ssl_error err;
-            EXPECT_TRUE(is(
-                SALLY_OK, ssl_write_available(out_, bytes.data(), bytes.size(), &done, &err), err));
+            EXPECT_TRUE(is(SALLY_OK,
+                           ssl_write_available(out, bytes.data(), bytes.size(), &done, &err), err));
             total += done;
-            still = done != 0 || ssl_pending_output(out_) != unsent ? 0 : still;
+            still = done != 0 || ssl_pending_output(out) != unsent ? 0 : still;
         } while (done != 0);
-        (void)ssl_flush_enable_break(out_, deadline_in_ms(100).get(), nullptr);
+        (void)ssl_flush_enable_break(out, deadline_in_ms(100).get(), nullptr);
     }
     return total;
+}
+
+size_t PortSuite::fill()
+{
+    return fill_port(out_, GetParam().is_tcp);
 }
 
 } // namespace sallytest

@@ -32,6 +32,10 @@ inline std::string pair_maker_name(const testing::TestParamInfo<PairMaker> &make
     return maker.param.name;
 }
 
+// Fills what is behind an output port, with stream 1 of stream_bytes, until no more goes without
+// blocking; returns the bytes accepted.
+size_t fill_port(ssl_port *out, bool is_tcp);
+
 class PortSuite : public testing::TestWithParam<PairMaker>
 {
   protected:
@@ -50,7 +54,7 @@ class PortSuite : public testing::TestWithParam<PairMaker>
     // The result of one ssl_read there.
     ssl_status read_status(ssl_error *err = nullptr);
     ssl_status close_status(ssl_port *port);
-    // Fills what is between the two until no more goes without blocking; returns the bytes accepted.
+    // fill_port of out_.
     size_t fill();
 
     Pair pair_;

@@ -66,6 +66,20 @@ TEST_F(Buf, TheLastByteFreesTheMemory)
     EXPECT_EQ(buf.capacity, 0u);
 }
 
+TEST_F(Buf, SkippedBytesLeaveTheMemoryUntilItIsTidied)
+{
+    ASSERT_TRUE(sally_buf_append(&buf, "abcdef", 6));
+    const unsigned char *block = buf.data;
+    sally_buf_skip(&buf, 2);
+    EXPECT_EQ(0, memcmp("cdef", sally_buf_front(&buf), 4));
+    sally_buf_tidy(&buf);
+    EXPECT_EQ(4u, buf.length);
+    sally_buf_skip(&buf, 4);
+    EXPECT_EQ(block, sally_buf_reserve(&buf, 512));
+    sally_buf_tidy(&buf);
+    EXPECT_EQ(nullptr, buf.data);
+}
+
 TEST_F(Buf, WithoutMemoryNothingChanges)
 {
     ASSERT_TRUE(append("kept"));

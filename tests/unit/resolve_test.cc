@@ -95,7 +95,7 @@ std::string text_of(const sally_addr &addr)
 
 sally_scope scope_none()
 {
-    return sally_scope{nullptr, nullptr, SALLY_NEVER};
+    return sally_scope{nullptr, {nullptr, nullptr}, SALLY_NEVER};
 }
 
 class Resolve : public testing::Test
