@@ -19,6 +19,16 @@ else()
     set(sally_default_pollset poll)
 endif()
 
+include(CheckSymbolExists)
+set(CMAKE_REQUIRED_DEFINITIONS -D_GNU_SOURCE)
+check_symbol_exists(fopencookie stdio.h SALLYPORT_HAS_FOPENCOOKIE)
+unset(CMAKE_REQUIRED_DEFINITIONS)
+if(SALLYPORT_HAS_FOPENCOOKIE)
+    set(sally_default_stream cookie)
+else()
+    set(sally_default_stream none)
+endif()
+
 # sally_choice(NAME default help value...): a cache string that is one of the values.
 function(sally_choice name default help)
     set(${name} ${default} CACHE STRING "${help}")
@@ -31,6 +41,7 @@ endfunction()
 
 sally_choice(SALLYPORT_WAKE ${sally_default_wake} "How a break wakes its waiters" eventfd pipe)
 sally_choice(SALLYPORT_POLLSET ${sally_default_pollset} "How many sockets are watched" epoll poll)
+sally_choice(SALLYPORT_STREAM ${sally_default_stream} "How a port becomes a FILE" cookie none)
 
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)

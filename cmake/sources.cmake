@@ -8,6 +8,7 @@ set(sally_l0_base
     clock.c
     deadlines.c
     sync.c
+    stream_${SALLYPORT_STREAM}.c
     buf.c)
 
 set(sally_l1_waiting
@@ -74,6 +75,7 @@ set(sally_l5_ports
     port_write.c
     port_printf.c
     port_copy.c
+    port_file.c
     port_close.c
     port_query.c
     port_watch.c

@@ -284,7 +284,7 @@ static ssl_status report_break(const sally_scope *scope, const ssl_break *source
     if (err != NULL) {
         err->code = reason_of(word);
     }
-    if (source == scope->brk && source == sally_thread_own_break()) {
+    if (!scope->keep && source == scope->brk && source == sally_thread_own_break()) {
         ssl_break_clear(scope->brk); /* sends that came since are one with the reported one (B4) */
     }
     return SALLY_BREAK;

@@ -35,6 +35,11 @@ static bool must_fail(void)
     return sally_fault_hit(&mem_fault);
 }
 
+int sally_mem_refuses(void)
+{
+    return must_fail();
+}
+
 #else
 
 static inline bool must_fail(void)

@@ -22,6 +22,13 @@ void sally_free(void *block);
 void sally_mem_fail_at(long nth, int and_all_after);
 /* Allocations made by the calling thread since sally_mem_fail_at. */
 long sally_mem_count(void);
+/* For an allocation that the C library makes on our behalf: counts it, and says whether it is to fail. */
+int sally_mem_refuses(void);
+#else
+static inline int sally_mem_refuses(void)
+{
+    return 0;
+}
 #endif
 
 #endif

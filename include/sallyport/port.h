@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "break.h"
 #include "error.h"
@@ -170,6 +171,39 @@ SALLY_API ssl_status ssl_copy_port(ssl_port *in, ssl_port *out, uint64_t max, ui
 /** ssl_copy_port that `brk` can break; *copied is exact then. */
 SALLY_API ssl_status ssl_copy_port_enable_break(ssl_port *in, ssl_port *out, uint64_t max,
                                                 ssl_break *brk, uint64_t *copied, ssl_error *err);
+
+/* ---- stdio --------------------------------------------------------------------------------- */
+
+/**
+ * A stdio FILE of a port: of an input port for reading, of an output port for writing. It cannot seek, and
+ * has no fileno(3).
+ *   Reading: stdio holds no buffer, so what was not given to the program stays in the port and ssl_read
+ *     finds it; only one character that ungetc or fscanf put back is stdio's own. A program that reads by
+ *     the FILE alone may give it a buffer of its own: setvbuf(file, room, _IOFBF, sizeof room).
+ *   Writing: fully buffered until setvbuf says otherwise.
+ *   Ends: the peer's goodbye is feof; all else is ferror, a cut stream too. errno is EINTR for BREAK,
+ *     ETIMEDOUT for TIMEOUT, ECONNRESET for TRUNCATED, ECANCELED for CLOSED, EBUSY for USAGE, EPROTO
+ *     for PEER, PROTOCOL and VERIFY, ENOMEM for MEMORY, and the system's own for SYSTEM.
+ *   A failed write is the last: stdio drops what it held and was not taken, so later writes fail with the
+ *     same errno, after clearerr too, and fclose abandons the port, so that the peer reads a cut
+ *     stream. Where all was taken, and only the wait for the socket ended early, nothing failed.
+ *   fclose closes the port (ssl_close_port).
+ * Blocks: not by itself. What the FILE does blocks as ssl_read and ssl_write do, and obeys the port's
+ *   timeout (P8) and, on a port that ssl_server serves, the connection's token (B9).
+ * Ownership: the FILE borrows the port: fclose it first, then free the port.
+ * Threads: one reader and one writer, as on the port itself; stdio lets calls on one FILE take turns.
+ * Errors: CLOSED, MEMORY, USAGE; UNSUPPORTED where the C library has no fopencookie(3). Keeps: P2, P3.
+ */
+SALLY_API ssl_status ssl_port_file(ssl_port *port, FILE **file, ssl_error *err);
+/**
+ * ssl_port_file whose FILE obeys `brk` in all it does; NULL: the own token of the thread that uses it.
+ * On break: the call fails with EINTR. A FILE for reading goes on after clearerr where it was (fgets,
+ *   getline and fscanf may have taken a part of what they were asked for).
+ * Ownership: retains `brk` until fclose.
+ * Errors: USAGE also for a token from before a fork (B10). Keeps: B1.
+ */
+SALLY_API ssl_status ssl_port_file_enable_break(ssl_port *port, ssl_break *brk, FILE **file,
+                                                ssl_error *err);
 
 /* ---- the end ------------------------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@ fd: sigtimedwait sigpending
 fd wake_eventfd wake_pipe: write
 fd wake_eventfd wake_pipe digest_port: fcntl
 fd wake_eventfd wake_pipe load digest_port: read
+stream_cookie: fopencookie funopen
 engine engine_error: SSL_read SSL_read_ex SSL_write SSL_write_ex SSL_peek SSL_peek_ex SSL_do_handshake SSL_accept SSL_connect SSL_shutdown SSL_get_error
 -: pthread_cancel pthread_kill kill raise exit _exit quick_exit
 -: printf vprintf vfprintf puts fputs putchar perror psignal ERR_print_errors_fp
@@ -92,6 +93,7 @@ check_tree() { # ROOT
         name=${file##*/}
         case $name in
         wake_*.c) listed='wake_${SALLYPORT_WAKE}.c' ;;
+        stream_*.c) listed='stream_${SALLYPORT_STREAM}.c' ;;
         pollset_*.c) listed='pollset_${SALLYPORT_POLLSET}.c' ;;
         *) listed=$name ;;
         esac

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the client and the server of README.md against each other: EXAMPLES has the programs, CERTS the
-# test certificates. The port is a random one; one that is taken is tried no further.
+# Runs the client and the server of README.md against each other, or another client for which PROGRAM
+# and EXPECTED say what it is and what it prints: EXAMPLES has the programs, CERTS the test
+# certificates. The port is a random one; one that is taken is tried no further.
 set -eu
 
 server=
@@ -16,7 +17,7 @@ start_server() {
 }
 
 ask() {
-    said=$(SSL_CERT_FILE="$CERTS/ca.pem" "$EXAMPLES/client" localhost "$port" 2>"$work/error")
+    said=$(SSL_CERT_FILE="$CERTS/ca.pem" "$EXAMPLES/${PROGRAM:-client}" localhost "$port" 2>"$work/error")
 }
 
 for attempt in 1 2 3 4 5; do
@@ -32,7 +33,7 @@ for attempt in 1 2 3 4 5; do
     exec 3>&-
     kill "$server" 2>/dev/null || :
 done
-[ "$said" = "Open both doors." ]
+[ "$said" = "${EXPECTED:-Open both doors.}" ]
 
 echo >&3
 wait "$server"

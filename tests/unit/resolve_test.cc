@@ -95,7 +95,9 @@ std::string text_of(const sally_addr &addr)
 
 sally_scope scope_none()
 {
-    return sally_scope{nullptr, {nullptr, nullptr}, SALLY_NEVER};
+    sally_scope scope = {};
+    scope.deadline = SALLY_NEVER;
+    return scope;
 }
 
 class Resolve : public testing::Test
