@@ -47,6 +47,8 @@ set(sally_l3_crypto
     context_exchange.c
     context_suggest.c
     context_names.c
+    keylog.c
+    context_keylog.c
     context_build.c
     context_remark.c
     context_identity.c

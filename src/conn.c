@@ -185,11 +185,17 @@ static sally_engine *take_finished_locked(sally_conn *conn)
     return finished;
 }
 
+/* Secrets are logged here, because that may call the application. */
 void sally_conn_leave(sally_conn *conn)
 {
+    sally_key_lines lines;
+    bool has_lines = conn->engine != NULL && sally_engine_take_key_lines(conn->engine, &lines);
     sally_engine *finished = take_finished_locked(conn);
     sally_conn_unlock(conn);
     sally_engine_free(finished);
+    if (has_lines) {
+        sally_key_lines_deliver(&lines);
+    }
 }
 
 /* The closer works behind a closed door; only giving the port up stops it. */

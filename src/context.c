@@ -45,6 +45,7 @@ void ssl_context_release(ssl_context *context)
     sally_exchange_fini(&context->exchange);
     sk_X509_NAME_pop_free(context->suggested, X509_NAME_free);
     sally_alpn_fini(&context->alpn);
+    sally_keylog_release(context->keylog);
     sally_free(context->ciphers);
     sally_free(context->ciphersuites);
     sally_mutex_fini(&context->lock);
@@ -159,7 +160,8 @@ static void copy_policy(const ssl_context *context, sally_policy *policy)
                              .verify_hostname = context->verify_hostname,
                              .shutdown_on_close = context->shutdown_on_close,
                              .doorkeeper = context->doorkeeper,
-                             .asked = context->asked};
+                             .asked = context->asked,
+                             .keylog = sally_keylog_retain(context->keylog)};
     SSL_CTX_up_ref(policy->ctx);
 }
 
@@ -214,6 +216,8 @@ ssl_status sally_context_policy(ssl_context *context, bool client, const char *c
 
 void sally_policy_fini(sally_policy *policy)
 {
+    sally_keylog_release(policy->keylog);
+    policy->keylog = NULL;
     SSL_CTX_free(policy->ctx);
     policy->ctx = NULL;
 }

@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "keylog.h"
 #include "sallyport/context.h"
 #include "sallyport/names.h"
 
@@ -27,6 +28,7 @@ typedef struct sally_policy {
     bool shutdown_on_close;
     bool doorkeeper;
     sally_asked asked;
+    sally_keylog *keylog; /* retained; NULL: none */
 } sally_policy;
 
 /* `context` NULL and `client`: the secure client context. Errors: USAGE (wrong kind), CONFIG (a server

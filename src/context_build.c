@@ -122,6 +122,14 @@ static bool set_names(const ssl_context *context, SSL_CTX *ctx)
 }
 
 /* Zero is OpenSSL's success for a client's list. */
+static bool set_keylog(const ssl_context *context, SSL_CTX *ctx)
+{
+    if (context->keylog != NULL) {
+        sally_keylog_configure(ctx);
+    }
+    return true;
+}
+
 static bool set_alpn(const ssl_context *context, SSL_CTX *ctx)
 {
     const sally_alpn *alpn = &context->alpn;
@@ -279,6 +287,7 @@ static const struct part {
     {set_options, "the options are refused"},
     {set_names, "server names cannot be set up"},
     {set_alpn, "the protocol names are refused"},
+    {set_keylog, "the key log cannot be set up"},
     {set_verify, "verification cannot be set up"},
     {set_sessions, "sessions cannot be set up"},
     {set_ciphers, "the ciphers are refused"},

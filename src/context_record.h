@@ -13,6 +13,7 @@
 #include "alpn.h"
 #include "atomic.h"
 #include "context.h"
+#include "keylog.h"
 #include "load.h"
 #include "sallyport/load.h"
 #include "sallyport/verify.h"
@@ -69,7 +70,8 @@ struct ssl_context {
     bool renegotiation;
     sally_asked asked;
     sally_alpn alpn;
-    SSL_CTX *built; /* NULL: not built since the last change */
+    sally_keylog *keylog; /* retained; NULL: secrets are not logged */
+    SSL_CTX *built;       /* NULL: not built since the last change */
 };
 
 /* USAGE for NULL, SEALED for a sealed one: each setter's first look, before it touches a file. */

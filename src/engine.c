@@ -18,6 +18,20 @@
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+/* The lines of an SSL that came to nothing go to the log of its own context. */
+static bool log_keys(sally_engine *e, SSL *ssl, const sally_policy *policy)
+{
+    if (policy->keylog == NULL) {
+        return true;
+    }
+    if (!sally_keylog_attach(ssl, &e->keys)) {
+        return false;
+    }
+    sally_key_lines_fini(&e->keys);
+    e->keys.log = sally_keylog_retain(policy->keylog);
+    return true;
+}
+
 bool sally_engine_adopt(sally_engine *e, const sally_policy *policy)
 {
     SSL *ssl = SSL_new(policy->ctx);
@@ -27,6 +41,10 @@ bool sally_engine_adopt(sally_engine *e, const sally_policy *policy)
         return false;
     }
     SSL_set_bio(ssl, bio, bio);
+    if (!log_keys(e, ssl, policy)) {
+        SSL_free(ssl);
+        return false;
+    }
     if (policy->client) {
         SSL_set_connect_state(ssl);
     } else {
@@ -109,6 +127,7 @@ void sally_engine_free(sally_engine *e)
     SSL_free(e->ssl);
     sally_ossl_end();
     sally_engine_drop_pause(e);
+    sally_key_lines_fini(&e->keys);
     sally_transport *transport = e->bio.next;
     transport->ops->finish(transport, &e->bio.unsent, e->ended.status == SALLY_EOF);
     sally_buf_fini(&e->bio.unsent);
@@ -273,6 +292,11 @@ sally_step sally_engine_goodbye(sally_engine *e, sally_want *wanted)
 bool sally_engine_has_buffered(const sally_engine *e)
 {
     return SSL_has_pending(e->ssl) == 1;
+}
+
+bool sally_engine_take_key_lines(sally_engine *e, sally_key_lines *lines)
+{
+    return sally_key_lines_take(&e->keys, lines);
 }
 
 bool sally_engine_has_ended(const sally_engine *e)

@@ -15,6 +15,7 @@
 #ifndef SALLY_ENGINE_H
 #define SALLY_ENGINE_H
 
+#include "keylog.h"
 #include "sallyport/context.h"
 #include "sallyport/names.h"
 #include "sallyport/registry.h"
@@ -87,6 +88,8 @@ ssl_status sally_engine_report(sally_engine *e, ssl_phase phase, const char *cal
 
 /* Whether the next read may find something without a new receive from the transport. */
 bool sally_engine_has_buffered(const sally_engine *e);
+/* Moves the secrets that are to be logged to *lines, to be delivered without the lock; false: none. */
+bool sally_engine_take_key_lines(sally_engine *e, sally_key_lines *lines);
 bool sally_engine_has_ended(const sally_engine *e); /* reading gives EOF, TRUNCATED or a failure */
 bool sally_engine_has_eof(const sally_engine *e);   /* ... and that end is the peer's goodbye */
 size_t sally_engine_unsent(const sally_engine *e);

@@ -5,6 +5,7 @@
 #include "bio.h"
 #include "engine.h"
 #include "hello.h"
+#include "keylog.h"
 #include "names.h"
 #include "verify.h"
 
@@ -30,10 +31,11 @@ typedef struct sally_pause {
 struct sally_engine {
     SSL *ssl;
     sally_bio bio;
-    sally_failure fatal; /* TLS failed: both directions are over */
-    sally_failure ended; /* EOF or TRUNCATED: only reading is over */
-    sally_failure last;  /* what the step that said FAILED means */
-    sally_pause *pause;  /* NULL: nobody is asked, or no more */
+    sally_failure fatal;  /* TLS failed: both directions are over */
+    sally_failure ended;  /* EOF or TRUNCATED: only reading is over */
+    sally_failure last;   /* what the step that said FAILED means */
+    sally_pause *pause;   /* NULL: nobody is asked, or no more */
+    sally_key_lines keys; /* no log: nobody asked for them */
     bool handshaken;
     bool exact;                 /* as in the setup, for each SSL that it has */
     ssl_wrap_shutdown shutdown; /* likewise */

@@ -19,7 +19,7 @@ break_signal: sigaction signal
 libs: dlopen dlmopen dlsym dlvsym dladdr dlclose dlerror
 fd sync: pthread_sigmask
 fd: sigtimedwait sigpending
-fd wake_eventfd wake_pipe: write
+fd wake_eventfd wake_pipe keylog: write
 fd wake_eventfd wake_pipe digest_port: fcntl
 fd wake_eventfd wake_pipe load digest_port: read
 stream_cookie: fopencookie funopen

@@ -112,6 +112,11 @@ inline void end_tls(Pair *pair)
 class Wrap : public testing::Test
 {
   protected:
+    Wrap()
+    {
+        warm_up();
+    }
+
     Context client_ = client_context();
     Context server_ = server_context();
     ssl_wrap_options connect_ = wrap_options(true, client_.get());
