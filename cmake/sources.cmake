@@ -54,7 +54,12 @@ set(sally_l3_crypto
     context_identity.c
     context_verify.c
     context_default.c
+    context_demand.c
+    hostname.c
+    certificate.c
     verify.c
+    verify_reason.c
+    binding.c
     registry.c
     digest.c
     protocols.c
@@ -66,7 +71,9 @@ set(sally_l3_crypto
 set(sally_l4_engine
     engine.c
     engine_error.c
-    engine_names.c)
+    engine_names.c
+    engine_auth.c
+    engine_peer.c)
 
 set(sally_l5_ports
     conn.c
@@ -80,6 +87,8 @@ set(sally_l5_ports
     port_file.c
     port_close.c
     port_query.c
+    peer.c
+    port_verify.c
     port_watch.c
     digest_port.c
     linger.c

@@ -16,6 +16,7 @@
 #include "sallyport/load.h"
 #include "sallyport/memory.h"
 #include "sallyport/names.h"
+#include "sallyport/peer.h"
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"

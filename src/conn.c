@@ -167,6 +167,11 @@ void sally_conn_shut_locked(ssl_port *port, bool abandon)
     wake_carried_locked(conn);
 }
 
+sally_engine *sally_conn_open_engine_locked(const sally_conn *conn)
+{
+    return conn->in.closed && conn->out.closed ? NULL : conn->engine;
+}
+
 /* Nobody needs the engine any more: both doors are closed, no call is inside, and no server watches
  * the fd, whose number another connection might get. */
 static sally_engine *take_finished_locked(sally_conn *conn)
@@ -299,7 +304,8 @@ static ssl_status report_locked(sally_conn *conn, const sally_op *op, ssl_error 
     }
     char peer[SALLY_ADDR_TEXT_SIZE];
     sally_addr_text_port(&conn->remote, peer, sizeof peer);
-    conn->end_reported = conn->end_reported || op->side == SALLY_IN;
+    conn->end_reported =
+        conn->end_reported || (op->side == SALLY_IN && sally_engine_has_ended(conn->engine));
     return sally_engine_report(conn->engine, op->phase, op->call, peer, err);
 }
 

@@ -150,6 +150,9 @@ void sally_conn_exit(sally_conn *conn, sally_side side);
 /* Runs steps until one of them would have to wait: OK then too, with op->count as far as it came. */
 ssl_status sally_conn_try(sally_conn *conn, sally_op *op, ssl_error *err);
 
+/* A step (in port_read.c): one record into `plain`. */
+sally_step sally_conn_read_ahead(sally_conn *conn, sally_op *op, sally_want *want);
+
 void sally_conn_lock(sally_conn *conn);
 void sally_conn_unlock(sally_conn *conn);
 /* Lock held: takes the slot of the op's side. OK, CLOSED (the door is closed), USAGE (it is taken). */
@@ -162,6 +165,8 @@ void sally_conn_exit_locked(sally_conn *conn, sally_side side);
 int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fds);
 /* Lock held, given back meanwhile: answers the question of a handshake that said ASK. */
 void sally_conn_ask_locked(sally_conn *conn);
+/* Lock held: NULL after both doors are closed. */
+sally_engine *sally_conn_open_engine_locked(const sally_conn *conn);
 /* Lock held: closes a door and wakes whoever sleeps behind it. */
 void sally_conn_shut_locked(ssl_port *port, bool abandon);
 /* Lock held on entry, free on return: the last one out frees the engine. */

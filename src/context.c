@@ -156,7 +156,6 @@ static void copy_policy(const ssl_context *context, sally_policy *policy)
 {
     *policy = (sally_policy){.ctx = context->built,
                              .client = context->client,
-                             .verify = context->verify,
                              .verify_hostname = context->verify_hostname,
                              .shutdown_on_close = context->shutdown_on_close,
                              .doorkeeper = context->doorkeeper,

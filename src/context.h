@@ -19,11 +19,17 @@ typedef struct sally_asked {
     void *user;
 } sally_asked;
 
+/* What is demanded of the peer's certificate. */
+typedef enum sally_demand {
+    SALLY_DEMAND_NOTHING,
+    SALLY_DEMAND_TRY,  /* asked for and judged; the connection goes on whatever is found */
+    SALLY_DEMAND_VALID /* the handshake fails without a valid one */
+} sally_demand;
+
 /* What one connection takes: a reference to the SSL_CTX and the policies OpenSSL does not hold. */
 typedef struct sally_policy {
     SSL_CTX *ctx;
     bool client;
-    bool verify;
     bool verify_hostname;
     bool shutdown_on_close;
     bool doorkeeper;
@@ -40,5 +46,9 @@ void sally_policy_fini(sally_policy *policy);
 /* A sealed server context that has no identity: with it every client can begin a handshake, and nobody
  * can end one. It stands where names alone say who serves. NULL when out of memory. */
 ssl_context *sally_context_doorkeeper(void);
+
+/* For ssl_set_verify and those that do the same under another name. Errors: SEALED, USAGE. */
+ssl_status sally_context_set_demand(ssl_context *context, sally_demand demand, const char *call,
+                                    ssl_error *err);
 
 #endif

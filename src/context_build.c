@@ -142,7 +142,9 @@ static bool set_alpn(const ssl_context *context, SSL_CTX *ctx)
 
 static bool set_verify(const ssl_context *context, SSL_CTX *ctx)
 {
-    sally_verify_configure(ctx, context->client, context->verify, context->verify_hostname);
+    sally_verify_rules rules = {context->client, context->demand, context->verify_hostname,
+                                context->common_name};
+    sally_verify_configure(ctx, &rules);
     return true;
 }
 
@@ -150,7 +152,10 @@ static bool set_verify(const ssl_context *context, SSL_CTX *ctx)
  * resumes only what has the same session id context (C4). */
 static bool set_sessions(const ssl_context *context, SSL_CTX *ctx)
 {
-    const char *name = context->verify ? "sallyport verified" : "sallyport open";
+    static const char *const names[] = {[SALLY_DEMAND_NOTHING] = "sallyport open",
+                                        [SALLY_DEMAND_TRY] = "sallyport tried",
+                                        [SALLY_DEMAND_VALID] = "sallyport verified"};
+    const char *name = names[context->demand];
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     return SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
            SSL_CTX_set_session_id_context(ctx, (const unsigned char *)name,

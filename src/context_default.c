@@ -230,7 +230,7 @@ static ssl_status secure(ssl_context *context, const source_list *list, const ch
     if (status != SALLY_OK) {
         return status;
     }
-    context->verify = true;
+    context->demand = SALLY_DEMAND_VALID;
     context->verify_hostname = true;
     return ssl_seal_context(context, err);
 }

@@ -64,8 +64,9 @@ struct ssl_context {
     STACK_OF(X509_NAME) * suggested; /* a server's; NULL: none */
     char *ciphers;                   /* NULL: the default list */
     char *ciphersuites;              /* NULL: OpenSSL's */
-    bool verify;
+    sally_demand demand;             /* on the peer's certificate */
     bool verify_hostname;
+    bool common_name; /* may stand in for a missing DNS name */
     bool shutdown_on_close;
     bool renegotiation;
     sally_asked asked;

@@ -16,16 +16,6 @@
 
 typedef void (*set_switch)(ssl_context *context, bool on);
 
-static void put_verify(ssl_context *context, bool on)
-{
-    context->verify = on;
-}
-
-static void put_verify_hostname(ssl_context *context, bool on)
-{
-    context->verify_hostname = on;
-}
-
 static void put_shutdown_on_close(ssl_context *context, bool on)
 {
     context->shutdown_on_close = on;
@@ -47,24 +37,6 @@ static ssl_status turn(ssl_context *context, set_switch put, bool on, const char
     }
     sally_ossl_end();
     return status;
-}
-
-ssl_status ssl_set_verify(ssl_context *context, bool on, ssl_error *err)
-{
-    return turn(context, put_verify, on, "ssl_set_verify", err);
-}
-
-ssl_status ssl_set_verify_hostname(ssl_context *context, bool on, ssl_error *err)
-{
-    static const char call[] = "ssl_set_verify_hostname";
-    ssl_status status = sally_context_check_open(context, call, err);
-    if (status == SALLY_OK && !context->client) {
-        status = sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
-                            "%s: a server has no host name to check; ssl_set_verify checks the "
-                            "client's certificate",
-                            call);
-    }
-    return status != SALLY_OK ? status : turn(context, put_verify_hostname, on, call, err);
 }
 
 ssl_status ssl_set_shutdown_on_close(ssl_context *context, bool on, ssl_error *err)

@@ -79,7 +79,7 @@ static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
         !sally_engine_listen_for_name(e, setup, policy)) {
         return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call);
     }
-    return sally_verify_prepare(e->ssl, policy, setup->hostname, err);
+    return sally_verify_prepare(e->ssl, policy, setup->hostname, setup->call, err);
 }
 
 static ssl_status make(const sally_engine_setup *setup, sally_engine **engine, ssl_error *err)
@@ -136,7 +136,7 @@ void sally_engine_free(sally_engine *e)
 
 /* ---- the shape of a step ------------------------------------------------------------------- */
 
-static sally_step fail(sally_engine *e, sally_failure why)
+sally_step sally_engine_fail(sally_engine *e, sally_failure why)
 {
     e->last = why;
     return SALLY_STEP_FAILED;
@@ -149,20 +149,19 @@ static sally_step want(const sally_engine *e, sally_want *want, bool receive)
     return SALLY_STEP_WANT;
 }
 
-static sally_failure dead_way_out(const sally_engine *e)
+sally_failure sally_engine_dead_way_out(const sally_engine *e)
 {
     return (sally_failure){.status = SALLY_SYSTEM, .sys_errno = e->bio.send_errno};
 }
 
-static void begin(sally_engine *e)
+void sally_engine_begin(sally_engine *e)
 {
     (void)sally_bio_flush(&e->bio);
     e->bio.receive_blocked = false;
     e->bio.drained = false;
 }
 
-/* OpenSSL did not do what it was asked for: find out why, and what to wait for. */
-static sally_step refused(sally_engine *e, int result, sally_want *wanted)
+sally_step sally_engine_refused(sally_engine *e, int result, sally_want *wanted)
 {
     sally_failure why = sally_engine_judge(e, result);
     sally_ossl_end();
@@ -172,7 +171,7 @@ static sally_step refused(sally_engine *e, int result, sally_want *wanted)
         e->fatal = why;
     }
     if (why.status != SALLY_OK) {
-        return fail(e, why);
+        return sally_engine_fail(e, why);
     }
     return e->bio.receive_blocked ? want(e, wanted, true) : SALLY_STEP_AGAIN;
 }
@@ -182,9 +181,9 @@ static sally_step refused(sally_engine *e, int result, sally_want *wanted)
 sally_step sally_engine_handshake(sally_engine *e, sally_want *wanted)
 {
     if (e->fatal.status != SALLY_OK) {
-        return fail(e, e->fatal);
+        return sally_engine_fail(e, e->fatal);
     }
-    begin(e);
+    sally_engine_begin(e);
     if (e->pause != NULL && e->pause->answered) {
         sally_engine_heed_answer(e);
     }
@@ -193,10 +192,12 @@ sally_step sally_engine_handshake(sally_engine *e, sally_want *wanted)
         return SALLY_STEP_ASK;
     }
     if (result != 1) {
-        sally_step step = refused(e, result, wanted);
+        sally_step step = sally_engine_refused(e, result, wanted);
         /* To what could not be sent no answer will come. What the peer said before that, an alert
          * say, has been read by now. */
-        return step == SALLY_STEP_WANT && e->bio.send_errno != 0 ? fail(e, dead_way_out(e)) : step;
+        return step == SALLY_STEP_WANT && e->bio.send_errno != 0
+                   ? sally_engine_fail(e, sally_engine_dead_way_out(e))
+                   : step;
     }
     sally_ossl_end();
     e->handshaken = true;
@@ -210,17 +211,17 @@ static sally_step take(sally_engine *e, take_plaintext how, void *buf, size_t n,
 {
     *got = 0;
     if (e->ended.status != SALLY_OK) {
-        return fail(e, e->ended);
+        return sally_engine_fail(e, e->ended);
     }
     if (e->fatal.status != SALLY_OK) {
-        return fail(e, e->fatal);
+        return sally_engine_fail(e, e->fatal);
     }
-    begin(e);
+    sally_engine_begin(e);
     if (sally_bio_unsent(&e->bio) > SALLY_UNSENT_MAX) {
         return want(e, wanted, false);
     }
     int result = how(e->ssl, buf, n, got);
-    return result == 1 ? SALLY_STEP_DONE : refused(e, result, wanted);
+    return result == 1 ? SALLY_STEP_DONE : sally_engine_refused(e, result, wanted);
 }
 
 sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *wanted)
@@ -240,11 +241,11 @@ sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t
 {
     *done = 0;
     if (e->fatal.status != SALLY_OK) {
-        return fail(e, e->fatal);
+        return sally_engine_fail(e, e->fatal);
     }
-    begin(e);
+    sally_engine_begin(e);
     if (e->bio.send_errno != 0) {
-        return fail(e, dead_way_out(e));
+        return sally_engine_fail(e, sally_engine_dead_way_out(e));
     }
     if (sally_bio_unsent(&e->bio) != 0) {
         return want(e, wanted, false);
@@ -253,16 +254,16 @@ sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t
     if (e->bio.send_errno != 0) { /* what was dropped does not count as done */
         *done = 0;
         sally_ossl_end();
-        return fail(e, dead_way_out(e));
+        return sally_engine_fail(e, sally_engine_dead_way_out(e));
     }
-    return result == 1 ? SALLY_STEP_DONE : refused(e, result, wanted);
+    return result == 1 ? SALLY_STEP_DONE : sally_engine_refused(e, result, wanted);
 }
 
 sally_step sally_engine_flush(sally_engine *e, sally_want *wanted)
 {
     bool empty = sally_bio_flush(&e->bio);
     if (e->bio.send_errno != 0) {
-        return fail(e, dead_way_out(e));
+        return sally_engine_fail(e, sally_engine_dead_way_out(e));
     }
     return empty ? SALLY_STEP_DONE : want(e, wanted, false);
 }
@@ -332,24 +333,4 @@ void sally_engine_release_buffers(sally_engine *e)
 sally_transport *sally_engine_transport(sally_engine *e)
 {
     return e->bio.next;
-}
-
-bool sally_engine_peer_verified(const sally_engine *e)
-{
-    sally_verdict verdict = sally_verify_verdict(e->ssl);
-    return e->handshaken && verdict.has_certificate && verdict.code == X509_V_OK;
-}
-
-const char *sally_engine_version(const sally_engine *e)
-{
-    return SSL_get_version(e->ssl);
-}
-
-const unsigned char *sally_engine_alpn(const sally_engine *e, size_t *length)
-{
-    const unsigned char *name;
-    unsigned n;
-    SSL_get0_alpn_selected(e->ssl, &name, &n);
-    *length = n;
-    return name;
 }

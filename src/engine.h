@@ -15,6 +15,9 @@
 #ifndef SALLY_ENGINE_H
 #define SALLY_ENGINE_H
 
+#include "binding.h"
+#include "context.h"
+#include "hostname.h"
 #include "keylog.h"
 #include "sallyport/context.h"
 #include "sallyport/names.h"
@@ -100,9 +103,33 @@ void sally_engine_read_ahead(sally_engine *e);
 /* Gives record buffers back while the connection is idle. */
 void sally_engine_release_buffers(sally_engine *e);
 sally_transport *sally_engine_transport(sally_engine *e);
+
+/* ---- in engine_auth.c ---------------------------------------------------------------------- */
+
+/* A server asks the client for a certificate, unless it has asked already. DONE: the answer is here and
+ * meets the demand; AGAIN: it is not, so read on, whatever comes. */
+sally_step sally_engine_request(sally_engine *e, sally_demand demand, sally_want *want);
+/* A client judges what the server has shown. DONE or FAILED, which is about the certificate alone. */
+sally_step sally_engine_judge_again(sally_engine *e, sally_demand demand);
+void sally_engine_demand_nothing(sally_engine *e);
+bool sally_engine_is_server(const sally_engine *e);
+
+/* ---- in engine_peer.c ---------------------------------------------------------------------- */
+
+/* There is no certificate while a new one is on its way. */
 bool sally_engine_peer_verified(const sally_engine *e);
+/* As in certificate.h; nothing without a certificate. False: no memory. */
+bool sally_engine_peer_name(const sally_engine *e, bool issuer, char *text, size_t size,
+                            size_t *length);
+bool sally_engine_peer_names(const sally_engine *e, char ***names, size_t *count);
+bool sally_engine_peer_pem(const sally_engine *e, char **pem, size_t *length);
+bool sally_engine_peer_matches(const sally_engine *e, const sally_hostname *name);
 const char *sally_engine_version(const sally_engine *e);
+const char *sally_engine_cipher(const sally_engine *e);
 /* What was agreed on by ALPN, and its length; 0: nothing. The engine's. */
 const unsigned char *sally_engine_alpn(const sally_engine *e, size_t *length);
+ssl_status sally_engine_binding(sally_engine *e, const char *call, ssl_binding *binding,
+                                ssl_error *err);
+ssl_binding_type sally_engine_default_binding(const sally_engine *e);
 
 #endif

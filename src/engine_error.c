@@ -26,10 +26,13 @@ static sally_failure judge_queue(sally_engine *e)
     } else if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
         why.status = SALLY_PEER;
         why.code = reason - SSL_AD_REASON_OFFSET;
+    } else if (reason == SSL_R_NO_RENEGOTIATION) { /* OpenSSL makes an error of its warning */
+        why.status = SALLY_PEER;
+        why.code = SSL_AD_NO_RENEGOTIATION;
     } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
                reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-        why.status = SALLY_VERIFY;
         why.code = (int)sally_verify_verdict(e->ssl).code;
+        why.status = why.code == X509_V_ERR_OUT_OF_MEM ? SALLY_MEMORY : SALLY_VERIFY;
     }
     return why;
 }
@@ -58,11 +61,31 @@ sally_failure sally_engine_judge(sally_engine *e, int result)
 
 /* ---- reporting ----------------------------------------------------------------------------- */
 
+/* What the alerts about certificates say about ours, and what can be done. */
+static const char *meaning_of_alert(int alert)
+{
+    switch (alert) {
+    case SSL_AD_CERTIFICATE_REQUIRED:
+        return ": it requires a certificate of this side; load one with ssl_load_identity";
+    case SSL_AD_UNKNOWN_CA:
+        return ": it does not trust the issuer of this side's certificate, or was not sent the whole "
+               "chain";
+    case SSL_AD_CERTIFICATE_EXPIRED:
+        return ": this side's certificate has expired, or is not valid yet";
+    case SSL_AD_CERTIFICATE_REVOKED: return ": this side's certificate must be replaced";
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_UNKNOWN: return ": it does not accept this side's certificate";
+    case SSL_AD_NO_RENEGOTIATION: return ": it does not renegotiate";
+    default: return "";
+    }
+}
+
 static void say_why(sally_engine *e, const sally_failure *why, char *text, size_t size)
 {
     char reason[128] = "";
-    if (sally_engine_is_refused(e)) {
-        snprintf(text, size, "%s", e->pause->refusal.text);
+    if (sally_engine_is_refused(e) || why->words != NULL) {
+        snprintf(text, size, "%s", why->words != NULL ? why->words : e->pause->refusal.text);
         return;
     }
     switch (why->status) {
@@ -77,8 +100,8 @@ static void say_why(sally_engine *e, const sally_failure *why, char *text, size_
                  reason[0] != '\0' ? ": " : "", reason);
         return;
     case SALLY_PEER:
-        snprintf(text, size, "the peer sent alert %d (%s)", why->code,
-                 SSL_alert_desc_string_long(why->code));
+        snprintf(text, size, "the peer sent alert %d (%s)%s", why->code,
+                 SSL_alert_desc_string_long(why->code), meaning_of_alert(why->code));
         return;
     case SALLY_VERIFY: {
         sally_verdict verdict = sally_verify_verdict(e->ssl);

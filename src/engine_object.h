@@ -16,6 +16,7 @@ typedef struct sally_failure {
     int code;          /* alert number or X509_V_ERR_... */
     int sys_errno;
     uint64_t ossl_code;
+    const char *words; /* constant; NULL: they follow from the rest */
 } sally_failure;
 
 /* A server's, from its beginning until its context has been chosen by name, or the client refused. */
@@ -41,6 +42,7 @@ struct sally_engine {
     ssl_wrap_shutdown shutdown; /* likewise */
     bool shutdown_on_close;
     bool goodbye_said;
+    bool asked; /* the client, for a certificate after the handshake; no answer has been seen yet */
 };
 
 /* Lets the handshake of a server pause at the ClientHello where the policy or the setup names somebody
@@ -62,5 +64,15 @@ bool sally_engine_adopt(sally_engine *e, const sally_policy *policy);
 /* What OpenSSL's refusal of `result` means. Called right after the refusing call, the error queue
  * still full. SALLY_OK: it only wants to be called again. */
 sally_failure sally_engine_judge(sally_engine *e, int result);
+
+/* ---- the shape of a step (engine.c) -------------------------------------------------------- */
+
+/* Flushes what is unsent, and lets the BIO ask the transport anew. */
+void sally_engine_begin(sally_engine *e);
+/* The step FAILED, for this reason. */
+sally_step sally_engine_fail(sally_engine *e, sally_failure why);
+/* OpenSSL did not do what it was asked for: finds out why, and what to wait for. */
+sally_step sally_engine_refused(sally_engine *e, int result, sally_want *wanted);
+sally_failure sally_engine_dead_way_out(const sally_engine *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* L6 ends: the context procedures that take a listener (C3).
+/* L6 ends: the context procedures that take a listener (C3, C7).
  *
  * Each acts on the listener's context under the name of its own call, as Racket's procedures do, which
  * take either. A connection takes a snapshot of the context when its handshake begins, so a change is
@@ -6,10 +6,12 @@
  *
  * Locks: none is held; the caller is a user of the listener meanwhile, so that the context stays.
  */
+#include "context.h"
 #include "context_load.h"
 #include "error.h"
 #include "listener.h"
 #include "ossl.h"
+#include "sallyport/verify.h"
 
 static ssl_status enter(ssl_listener *listener, const char *call, ssl_error *err)
 {
@@ -69,4 +71,29 @@ ssl_status ssl_listener_load_suggested_certificate_authorities(ssl_listener *lis
 {
     return load(listener, sally_context_load_suggested, path,
                 "ssl_listener_load_suggested_certificate_authorities", err);
+}
+
+/* ---- what is demanded of clients ----------------------------------------------------------- */
+
+static ssl_status set_demand(ssl_listener *listener, sally_demand demand, const char *call,
+                             ssl_error *err)
+{
+    ssl_status status = enter(listener, call, err);
+    if (status == SALLY_OK) {
+        status = sally_context_set_demand(listener->front.context, demand, call, err);
+        sally_listener_leave(listener);
+    }
+    return status;
+}
+
+ssl_status ssl_listener_set_verify(ssl_listener *listener, bool on, ssl_error *err)
+{
+    return set_demand(listener, on ? SALLY_DEMAND_VALID : SALLY_DEMAND_NOTHING,
+                      "ssl_listener_set_verify", err);
+}
+
+ssl_status ssl_listener_try_verify(ssl_listener *listener, bool on, ssl_error *err)
+{
+    return set_demand(listener, on ? SALLY_DEMAND_TRY : SALLY_DEMAND_NOTHING,
+                      "ssl_listener_try_verify", err);
 }

@@ -1,4 +1,4 @@
-/* L5 ports: questions to a connection (P5, P8, C7). */
+/* L5 ports: questions to a connection (P5, P8). */
 #include <errno.h>
 #include <string.h>
 
@@ -12,15 +12,9 @@ static void describe(const sally_addr *addr, char *text, int *number)
     *number = sally_addr_port(addr);
 }
 
-/* NULL after both sides are closed. */
-static sally_engine *open_engine_locked(const sally_conn *conn)
-{
-    return conn->in.closed && conn->out.closed ? NULL : conn->engine;
-}
-
 static ssl_status addresses_locked(const sally_conn *conn, ssl_endpoints *ends, ssl_error *err)
 {
-    if (open_engine_locked(conn) == NULL) {
+    if (sally_conn_open_engine_locked(conn) == NULL) {
         return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
                           "ssl_addresses: both ports of this connection are closed");
     }
@@ -56,7 +50,7 @@ ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *e
 static ssl_status alpn_locked(const sally_conn *conn, void *name, size_t size, size_t *length,
                               ssl_error *err)
 {
-    if (open_engine_locked(conn) == NULL) {
+    if (sally_conn_open_engine_locked(conn) == NULL) {
         return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
                           "ssl_get_alpn_selected: both ports of this connection are closed");
     }
@@ -103,28 +97,4 @@ ssl_status ssl_port_set_timeout(ssl_port *port, int64_t timeout_ms, ssl_error *e
     }
     sally_store_rel(&port->timeout_ms, (uint64_t)timeout_ms);
     return SALLY_OK;
-}
-
-bool ssl_peer_verified(const ssl_port *port)
-{
-    if (port == NULL) {
-        return false;
-    }
-    sally_conn_lock(port->conn);
-    sally_engine *engine = open_engine_locked(port->conn);
-    bool verified = engine != NULL && sally_engine_peer_verified(engine);
-    sally_conn_unlock(port->conn);
-    return verified;
-}
-
-const char *ssl_protocol_version(const ssl_port *port)
-{
-    if (port == NULL) {
-        return NULL;
-    }
-    sally_conn_lock(port->conn);
-    sally_engine *engine = open_engine_locked(port->conn);
-    const char *version = engine != NULL ? sally_engine_version(engine) : NULL;
-    sally_conn_unlock(port->conn);
-    return version;
 }

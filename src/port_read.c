@@ -36,8 +36,7 @@ static sally_step read_all(sally_conn *conn, sally_op *op, sally_want *want)
     return step == SALLY_STEP_DONE && op->count < op->n ? SALLY_STEP_AGAIN : step;
 }
 
-/* One record into `plain`. */
-static sally_step read_ahead(sally_conn *conn, sally_op *op, sally_want *want)
+sally_step sally_conn_read_ahead(sally_conn *conn, sally_op *op, sally_want *want)
 {
     void *room = sally_buf_reserve(&conn->plain, SALLY_RECORD_MAX);
     if (room == NULL) {
@@ -53,7 +52,7 @@ static sally_step read_ahead(sally_conn *conn, sally_op *op, sally_want *want)
 
 sally_step sally_step_fill(sally_conn *conn, sally_op *op, sally_want *want)
 {
-    return conn->plain.length != 0 ? SALLY_STEP_DONE : read_ahead(conn, op, want);
+    return conn->plain.length != 0 ? SALLY_STEP_DONE : sally_conn_read_ahead(conn, op, want);
 }
 
 static sally_step peek(sally_conn *conn, sally_op *op, sally_want *want)
@@ -108,7 +107,7 @@ static sally_step read_line(sally_conn *conn, sally_op *op, sally_want *want)
     if (have == most) {
         return refuse_long_line(op);
     }
-    return end_of_lines(conn, op, read_ahead(conn, op, want));
+    return end_of_lines(conn, op, sally_conn_read_ahead(conn, op, want));
 }
 
 /* ---- calls --------------------------------------------------------------------------------- */

@@ -262,14 +262,6 @@ SALLY_API ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ss
  *  no bound (the default). Threads: any. Errors: USAGE. Keeps: P8. */
 SALLY_API ssl_status ssl_port_set_timeout(ssl_port *port, int64_t timeout_ms, ssl_error *err);
 
-/** Whether the peer showed a certificate that was found valid (and the host name, where the context
- *  asks for it). False without a certificate. Threads: any. Keeps: C7. */
-SALLY_API bool ssl_peer_verified(const ssl_port *port);
-
-/** The version spoken, "TLSv1.3" or "TLSv1.2"...; NULL after both sides are closed. The text is
- *  static. Threads: any. */
-SALLY_API const char *ssl_protocol_version(const ssl_port *port);
-
 #ifdef __cplusplus
 }
 #endif

@@ -23,7 +23,7 @@ fd wake_eventfd wake_pipe keylog: write
 fd wake_eventfd wake_pipe digest_port: fcntl
 fd wake_eventfd wake_pipe load digest_port: read
 stream_cookie: fopencookie funopen
-engine engine_error: SSL_read SSL_read_ex SSL_write SSL_write_ex SSL_peek SSL_peek_ex SSL_do_handshake SSL_accept SSL_connect SSL_shutdown SSL_get_error
+engine engine_error engine_auth: SSL_read SSL_read_ex SSL_write SSL_write_ex SSL_peek SSL_peek_ex SSL_do_handshake SSL_accept SSL_connect SSL_shutdown SSL_get_error
 -: pthread_cancel pthread_kill kill raise exit _exit quick_exit
 -: printf vprintf vfprintf puts fputs putchar perror psignal ERR_print_errors_fp
 -: sprintf vsprintf strcpy strcat gets strtok gethostbyname inet_ntoa sleep usleep nanosleep alloca

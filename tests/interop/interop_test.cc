@@ -84,6 +84,30 @@ TEST_P(OpenSsl, OurClientToItsServer)
 
 INSTANTIATE_TEST_SUITE_P(Versions, OpenSsl, testing::Values("-tls1_2", "-tls1_3"), version_name);
 
+// Asked for its certificate in the middle, s_client shows it and goes on.
+TEST(OpenSslClient, C7_ShowsACertificateAfterTheHandshake)
+{
+    SKIP_WITHOUT("openssl");
+    Context context = server_context("server", SALLY_PROTOCOL_TLS13);
+    std::string roots = cert_path("ca.pem");
+    ASSERT_EQ(SALLY_OK, ssl_load_verify_root_certificates(context.get(), roots.c_str(), nullptr));
+    Listener listener = listen_on_loopback(context.get());
+    Process client({"openssl", "s_client", "-quiet", "-enable_pha", "-cert",
+                    cert_path("client.pem"), "-key", cert_path("client-key.pem"), "-CAfile", roots,
+                    "-connect", localhost(port_of(listener.get())), "-tls1_3"});
+    Ports ports;
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, ssl_accept(listener.get(), ports.fill(), &err), err));
+    ASSERT_EQ(SALLY_OK, ssl_port_set_timeout(ports.in(), 20000, nullptr));
+    EXPECT_FALSE(ssl_peer_verified(ports.in()));
+    ASSERT_TRUE(is(SALLY_OK, ssl_port_set_verify(ports.in(), true, &err), err));
+    EXPECT_TRUE(ssl_peer_verified(ports.in()));
+    EXPECT_EQ(SALLY_OK, ssl_write(ports.out(), "welcome\n", 8, nullptr, nullptr));
+    EXPECT_TRUE(client.wait_for_output("welcome\n"));
+    client.signal(SIGTERM);
+    client.wait();
+}
+
 // ---- GnuTLS ------------------------------------------------------------------------------------
 
 class GnuTls : public testing::TestWithParam<const char *>

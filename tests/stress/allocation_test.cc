@@ -413,6 +413,70 @@ TEST_F(Allocation, B6_ReadsAndWritesWithoutMemory)
 
 // ---- server -------------------------------------------------------------------------------------
 
+TEST_F(Allocation, E2_QuestionsAboutThePeer)
+{
+    Pair pair = connected_pair();
+    ASSERT_TRUE(pair);
+    const ssl_port *port = pair.client.in();
+    sweep_both("ssl_peer_certificate_hostnames", Trial([&](ssl_error *err) {
+                   char **names = nullptr;
+                   size_t count = 0;
+                   ssl_status status = ssl_peer_certificate_hostnames(port, &names, &count, err);
+                   EXPECT_EQ(count == 0, names == nullptr);
+                   ssl_free_block(names);
+                   return status;
+               }));
+    sweep_both("ssl_peer_certificate_chain", Trial([&](ssl_error *err) {
+                   char *pem = nullptr;
+                   size_t length = 0;
+                   ssl_status status = ssl_peer_certificate_chain(port, &pem, &length, err);
+                   EXPECT_EQ(status == SALLY_OK, pem != nullptr);
+                   ssl_free_block(pem);
+                   return status;
+               }));
+    sweep_openssl_allocations("ssl_peer_subject_name", Trial([&](ssl_error *err) {
+                                  char text[200];
+                                  size_t length = 0;
+                                  return ssl_peer_subject_name(port, text, sizeof text, &length,
+                                                               err);
+                              }));
+    sweep_openssl_allocations("ssl_port_set_verify", Trial([&](ssl_error *err) {
+                                  return ssl_port_set_verify(pair.client.in(), true, err);
+                              }));
+    EXPECT_EQ(SALLY_OK, ssl_port_set_verify(pair.client.in(), true, nullptr));
+    EXPECT_TRUE(ssl_peer_verified(port));
+}
+
+TEST_F(Allocation, E2_AskingAClient)
+{
+    RawPair pair;
+    std::unique_ptr<Thread> client;
+    RawOptions options = raw_client(TLS1_3_VERSION);
+    options.client_identity = "client";
+    options.post_handshake_auth = true;
+    Context context = server_context();
+    ASSERT_EQ(SALLY_OK, ssl_load_verify_root_certificates(context.get(),
+                                                          cert_path("ca.pem").c_str(), nullptr));
+    Break bound;
+    Trial trial([&](ssl_error *err) {
+        return ssl_port_set_verify_enable_break(pair.ours.in(), true, bound.get(), err);
+    });
+    trial.prepare = [&] {
+        bound = deadline_in_ms(slow(20000));
+        pair = server_of_raw(options, context.get());
+        client = std::make_unique<Thread>([&] {
+            std::string got;
+            pair.raw->read_full(&got, 1);
+        });
+    };
+    trial.cleanup = [&] {
+        pair.ours.reset();
+        client.reset();
+        pair = RawPair();
+    };
+    sweep_allocations("ssl_port_set_verify", trial);
+}
+
 TEST_F(Allocation, E2_ServerNew)
 {
     ssl_server_options options = server_options();

@@ -52,16 +52,21 @@ int port_of(const ssl_listener *listener)
     return ends.local_port;
 }
 
+Pair pair_of(ssl_context *client, ssl_context *server)
+{
+    Listener listener = listen_on_loopback(server);
+    Pair pair;
+    Thread connector([&] { pair.client = connect_ours(port_of(listener.get()), client); });
+    pair.server = accept_ours(listener.get());
+    connector.join();
+    return pair;
+}
+
 Pair connected_pair(ssl_protocol protocol)
 {
     Context server = server_context("server", protocol);
     Context client = client_context(protocol);
-    Listener listener = listen_on_loopback(server.get());
-    Pair pair;
-    Thread connector([&] { pair.client = connect_ours(port_of(listener.get()), client.get()); });
-    pair.server = accept_ours(listener.get());
-    connector.join();
-    return pair;
+    return pair_of(client.get(), server.get());
 }
 
 RawPair client_of_raw(const RawOptions &options, ssl_context *context, int receive_buffer)
@@ -86,7 +91,12 @@ RawPair client_of_raw(const RawOptions &options)
 RawPair server_of_raw(const RawOptions &options)
 {
     Context context = server_context();
-    Listener listener = listen_on_loopback(context.get());
+    return server_of_raw(options, context.get());
+}
+
+RawPair server_of_raw(const RawOptions &options, ssl_context *context)
+{
+    Listener listener = listen_on_loopback(context);
     RawPair pair;
     Thread raw([&] {
         pair.raw = raw_peer(connect_to(port_of(listener.get())), options);

@@ -26,6 +26,8 @@ struct Pair {
     }
 };
 Pair connected_pair(ssl_protocol protocol = SALLY_PROTOCOL_AUTO);
+// With contexts of the test's own; the client looks for 127.0.0.1.
+Pair pair_of(ssl_context *client, ssl_context *server);
 
 // Ours at one end, raw OpenSSL at the other, the handshake done.
 struct RawPair {
@@ -43,6 +45,7 @@ RawPair client_of_raw(const RawOptions &options = raw_server());
 RawPair client_of_raw(const RawOptions &options, ssl_context *context, int receive_buffer);
 // Ours is the server: `options` are a raw client's.
 RawPair server_of_raw(const RawOptions &options = raw_client());
+RawPair server_of_raw(const RawOptions &options, ssl_context *context);
 
 // One whole connection, so that what is made once and kept (the thread's wake and token, OpenSSL's
 // tables) is there before a guard counts.

@@ -69,6 +69,12 @@ SSL_CTX *make_ctx(const RawOptions &options)
     if (options.allow_renegotiation) {
         SSL_CTX_set_options(ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
     }
+    if (options.refuse_renegotiation) {
+        SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    }
+    if (!options.extended_master_secret) {
+        SSL_CTX_set_options(ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+    }
     SSL_CTX_set_post_handshake_auth(ctx, options.post_handshake_auth);
     SSL_CTX_set_read_ahead(ctx, options.read_ahead);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -156,6 +162,8 @@ void RawPeer::on_message(int sent, int, int type, const void *bytes, size_t n, S
         peer->key_updates_++;
     } else if (type == SSL3_RT_HANDSHAKE && message[0] == SSL3_MT_NEWSESSION_TICKET) {
         peer->tickets_++;
+    } else if (type == SSL3_RT_HANDSHAKE && message[0] == SSL3_MT_CERTIFICATE_REQUEST) {
+        peer->certificate_requests_++;
     }
 }
 

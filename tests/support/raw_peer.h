@@ -26,9 +26,11 @@ struct RawOptions {
     bool ask_certificate = false;     // a server asks for a client certificate in the handshake
     bool require_certificate = false; // and fails without one
     bool allow_renegotiation = false;
-    std::string ciphers;     // TLS 1.2 list
-    std::string server_name; // SNI of a client; empty: none
-    std::string trust;       // stem of the CA that it verifies against; empty: verifies nothing
+    bool refuse_renegotiation = false;  // when ours asks for it
+    bool extended_master_secret = true; // RFC 7627; TLS 1.2
+    std::string ciphers;                // TLS 1.2 list
+    std::string server_name;            // SNI of a client; empty: none
+    std::string trust; // stem of the CA that it verifies against; empty: verifies nothing
     bool read_ahead = false;
 };
 
@@ -118,6 +120,10 @@ class RawPeer
     {
         return tickets_;
     }
+    int certificate_requests_received() const
+    {
+        return certificate_requests_;
+    }
     const std::string &last_error() const
     {
         return last_error_;
@@ -135,6 +141,7 @@ class RawPeer
     int last_alert_ = -1;
     int key_updates_ = 0;
     int tickets_ = 0;
+    int certificate_requests_ = 0;
     std::string last_error_;
 };
 

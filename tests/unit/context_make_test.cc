@@ -64,7 +64,7 @@ TEST_F(Make, C1_SecureClientWithAnIdentityIsItsOwnAndSealed)
     Context client = make(true);
     EXPECT_TRUE(ssl_context_is_sealed(client.get()));
     EXPECT_NE(bare_client(SALLY_PROTOCOL_SECURE).get(), client.get());
-    EXPECT_TRUE(client->verify && client->verify_hostname);
+    EXPECT_TRUE(client->demand == SALLY_DEMAND_VALID && client->verify_hostname);
     EXPECT_FALSE(shake(client.get(), server_context().get())) << "the test CA is not the system's";
     options_.private_key = nullptr;
     make(true, SALLY_CONFIG);

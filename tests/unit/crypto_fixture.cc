@@ -31,7 +31,7 @@ Ssl make_end(ssl_context *context, bool client, const char *hostname)
         return nullptr;
     }
     Ssl ssl(SSL_new(policy.ctx));
-    status = sally_verify_prepare(ssl.get(), &policy, client ? hostname : nullptr, &err);
+    status = sally_verify_prepare(ssl.get(), &policy, client ? hostname : nullptr, "shake", &err);
     sally_policy_fini(&policy);
     EXPECT_TRUE(is(SALLY_OK, status, err));
     if (client) {

@@ -218,7 +218,7 @@ ssl_status prepare(ssl_context *context, const char *hostname, ssl_error *err)
         return status;
     }
     SSL *ssl = SSL_new(policy.ctx);
-    status = sally_verify_prepare(ssl, &policy, hostname, err);
+    status = sally_verify_prepare(ssl, &policy, hostname, "prepare", err);
     SSL_free(ssl);
     sally_policy_fini(&policy);
     return status;

@@ -1,0 +1,71 @@
+/* L3 crypto: the setters that say what a context demands of the peer: chain and name (C7).
+ *
+ * Locks: the context's, by sally_context_edit and sally_context_edited.
+ */
+#include "context_record.h"
+#include "error.h"
+#include "ossl.h"
+
+ssl_status sally_context_set_demand(ssl_context *context, sally_demand demand, const char *call,
+                                    ssl_error *err)
+{
+    sally_ossl_begin();
+    ssl_status status = sally_context_edit(context, call, err);
+    if (status == SALLY_OK) {
+        context->demand = demand;
+        sally_context_edited(context);
+    }
+    sally_ossl_end();
+    return status;
+}
+
+ssl_status ssl_set_verify(ssl_context *context, bool on, ssl_error *err)
+{
+    return sally_context_set_demand(context, on ? SALLY_DEMAND_VALID : SALLY_DEMAND_NOTHING,
+                                    "ssl_set_verify", err);
+}
+
+ssl_status ssl_try_verify(ssl_context *context, bool on, ssl_error *err)
+{
+    return sally_context_set_demand(context, on ? SALLY_DEMAND_TRY : SALLY_DEMAND_NOTHING,
+                                    "ssl_try_verify", err);
+}
+
+/* A switch that says how names are checked, which only clients do. */
+static ssl_status turn(ssl_context *context, bool *field, bool on, const char *call, ssl_error *err)
+{
+    sally_ossl_begin();
+    ssl_status status = sally_context_edit(context, call, err);
+    if (status == SALLY_OK) {
+        *field = on;
+        sally_context_edited(context);
+    }
+    sally_ossl_end();
+    return status;
+}
+
+static ssl_status check_client(const ssl_context *context, const char *call, ssl_error *err)
+{
+    ssl_status status = sally_context_check_open(context, call, err);
+    if (status == SALLY_OK && !context->client) {
+        status = sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
+                            "%s: a server has no host name to check; ssl_set_verify checks the "
+                            "client's certificate",
+                            call);
+    }
+    return status;
+}
+
+ssl_status ssl_set_verify_hostname(ssl_context *context, bool on, ssl_error *err)
+{
+    static const char call[] = "ssl_set_verify_hostname";
+    ssl_status status = check_client(context, call, err);
+    return status != SALLY_OK ? status : turn(context, &context->verify_hostname, on, call, err);
+}
+
+ssl_status ssl_set_insecure_common_name(ssl_context *context, bool on, ssl_error *err)
+{
+    static const char call[] = "ssl_set_insecure_common_name";
+    ssl_status status = check_client(context, call, err);
+    return status != SALLY_OK ? status : turn(context, &context->common_name, on, call, err);
+}
