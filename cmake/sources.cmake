@@ -60,6 +60,12 @@ set(sally_l3_crypto
     verify.c
     verify_reason.c
     binding.c
+    carried.c
+    session.c
+    context_name.c
+    context_session.c
+    ticket.c
+    ticket_file.c
     registry.c
     digest.c
     protocols.c
@@ -70,6 +76,7 @@ set(sally_l3_crypto
 
 set(sally_l4_engine
     engine.c
+    engine_session.c
     engine_error.c
     engine_names.c
     engine_auth.c
@@ -91,6 +98,7 @@ set(sally_l5_ports
     port_verify.c
     port_watch.c
     digest_port.c
+    port_session.c
     linger.c
     farewell.c
     transport_port.c

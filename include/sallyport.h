@@ -20,6 +20,7 @@
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"
+#include "sallyport/session.h"
 #include "sallyport/verify.h"
 #include "sallyport/wrap.h"
 

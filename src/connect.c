@@ -117,6 +117,7 @@ static sally_conn_setup setup_of(const target *to, const sally_addr *remote)
                                  .hostname = server_name(to),
                                  .alpn = to->options->alpn,
                                  .alpn_count = to->options->alpn_count,
+                                 .session = to->options->session,
                                  .call = to->call};
     return (sally_conn_setup){.engine = engine, .remote = remote};
 }

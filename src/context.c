@@ -20,6 +20,8 @@ ssl_context *sally_context_new(bool client, ssl_protocol protocol)
         context->client = client;
         context->protocol = protocol;
         context->shutdown_on_close = true;
+        context->sessions.tickets =
+            1; /* a second costs a tenth of a handshake and is rarely used */
     }
     return context;
 }
@@ -46,6 +48,7 @@ void ssl_context_release(ssl_context *context)
     sk_X509_NAME_pop_free(context->suggested, X509_NAME_free);
     sally_alpn_fini(&context->alpn);
     sally_keylog_release(context->keylog);
+    sally_sessions_fini(&context->sessions);
     sally_free(context->ciphers);
     sally_free(context->ciphersuites);
     sally_mutex_fini(&context->lock);

@@ -3,9 +3,7 @@
  * What every connection needs is set here once, so that a connection costs no more than SSL_new:
  *   - partial writes with a moving buffer, and no auto-retry, because the engine wants control back
  *     after each record and each message (engine.h);
- *   - read-ahead: one receive brings a whole small record;
- *   - one ticket a handshake: a second costs a tenth of it and is hardly ever used;
- *   - no session cache: tickets need none.
+ *   - read-ahead: one receive brings a whole small record.
  *
  * Locks: none of its own; the caller sees to it that the record does not change meanwhile. The set_...
  * functions give false with OpenSSL's queue saying why.
@@ -14,7 +12,6 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "context_record.h"
 #include "hello.h"
@@ -146,20 +143,6 @@ static bool set_verify(const ssl_context *context, SSL_CTX *ctx)
                                 context->common_name};
     sally_verify_configure(ctx, &rules);
     return true;
-}
-
-/* A ticket that was given without a client certificate is no pass where one is required: OpenSSL
- * resumes only what has the same session id context (C4). */
-static bool set_sessions(const ssl_context *context, SSL_CTX *ctx)
-{
-    static const char *const names[] = {[SALLY_DEMAND_NOTHING] = "sallyport open",
-                                        [SALLY_DEMAND_TRY] = "sallyport tried",
-                                        [SALLY_DEMAND_VALID] = "sallyport verified"};
-    const char *name = names[context->demand];
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    return SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
-           SSL_CTX_set_session_id_context(ctx, (const unsigned char *)name,
-                                          (unsigned)strlen(name)) == 1;
 }
 
 static bool set_ciphers(const ssl_context *context, SSL_CTX *ctx)
@@ -294,7 +277,7 @@ static const struct part {
     {set_alpn, "the protocol names are refused"},
     {set_keylog, "the key log cannot be set up"},
     {set_verify, "verification cannot be set up"},
-    {set_sessions, "sessions cannot be set up"},
+    {sally_sessions_configure, "sessions cannot be set up"},
     {set_ciphers, "the ciphers are refused"},
     {sally_exchange_set, "the groups or the Diffie-Hellman parameters are refused"},
     {set_identity, "certificate and private key are refused"},

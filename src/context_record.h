@@ -16,6 +16,7 @@
 #include "keylog.h"
 #include "load.h"
 #include "sallyport/load.h"
+#include "sallyport/session.h"
 #include "sallyport/verify.h"
 #include "sync.h"
 
@@ -48,6 +49,13 @@ typedef struct sally_exchange {
     EVP_PKEY *dh;      /* NULL: no preference, OpenSSL's parameters */
 } sally_exchange;
 
+/* How it resumes. */
+typedef struct sally_sessions {
+    char *name;                   /* NULL: the names of the certificate stand for it */
+    ssl_ticket_keys *ticket_keys; /* retained; NULL: the process's own */
+    unsigned tickets;             /* a server's, for each full handshake */
+} sally_sessions;
+
 struct ssl_context {
     sally_atomic_u64 refs;
     sally_atomic_u64 sealed; /* 0 or 1; the store of 1 publishes everything below */
@@ -64,6 +72,7 @@ struct ssl_context {
     STACK_OF(X509_NAME) * suggested; /* a server's; NULL: none */
     char *ciphers;                   /* NULL: the default list */
     char *ciphersuites;              /* NULL: OpenSSL's */
+    sally_sessions sessions;
     sally_demand demand;             /* on the peer's certificate */
     bool verify_hostname;
     bool common_name; /* may stand in for a missing DNS name */
@@ -122,9 +131,16 @@ bool sally_exchange_set(const ssl_context *context, SSL_CTX *ctx);
 bool sally_revocation_set(const ssl_context *context, SSL_CTX *ctx);
 bool sally_suggested_set(const ssl_context *context, SSL_CTX *ctx);
 
+/* What a context is as to resumption, in `identity` of SHA256_DIGEST_LENGTH bytes. False with OpenSSL's
+ * queue saying why. */
+bool sally_context_identify(const ssl_context *context, unsigned char *identity);
+/* A part of the build: sets what the context says of sessions. */
+bool sally_sessions_configure(const ssl_context *context, SSL_CTX *ctx);
+
 void sally_identity_fini(sally_identity *identity);
 void sally_trust_fini(sally_trust *trust);
 void sally_revocation_fini(sally_revocation *revocation);
 void sally_exchange_fini(sally_exchange *exchange);
+void sally_sessions_fini(sally_sessions *sessions);
 
 #endif

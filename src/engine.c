@@ -15,6 +15,7 @@
 #include "engine_object.h"
 #include "mem.h"
 #include "ossl.h"
+#include "session.h"
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -70,6 +71,16 @@ static bool offer(sally_engine *e, const sally_engine_setup *setup)
     return offered;
 }
 
+/* The name is kept for the session that the handshake will leave. */
+static ssl_status prepare_session(sally_engine *e, const sally_engine_setup *setup, ssl_error *err)
+{
+    e->name = setup->hostname != NULL ? sally_copy_text(setup->hostname) : NULL;
+    if (setup->hostname != NULL && e->name == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call);
+    }
+    return sally_session_offer(e->ssl, setup->session, e->name, setup->call, err);
+}
+
 static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
                          const sally_policy *policy, ssl_error *err)
 {
@@ -79,7 +90,9 @@ static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
         !sally_engine_listen_for_name(e, setup, policy)) {
         return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call);
     }
-    return sally_verify_prepare(e->ssl, policy, setup->hostname, setup->call, err);
+    ssl_status status =
+        sally_verify_prepare(e->ssl, policy, setup->hostname, setup->call, err);
+    return status == SALLY_OK && setup->client ? prepare_session(e, setup, err) : status;
 }
 
 static ssl_status make(const sally_engine_setup *setup, sally_engine **engine, ssl_error *err)
@@ -97,6 +110,7 @@ static ssl_status make(const sally_engine_setup *setup, sally_engine **engine, s
     if (status != SALLY_OK && e != NULL) {
         SSL_free(e->ssl);
         sally_engine_drop_pause(e);
+        sally_free(e->name);
         sally_free(e);
         e = NULL;
     }
@@ -131,6 +145,7 @@ void sally_engine_free(sally_engine *e)
     sally_transport *transport = e->bio.next;
     transport->ops->finish(transport, &e->bio.unsent, e->ended.status == SALLY_EOF);
     sally_buf_fini(&e->bio.unsent);
+    sally_free(e->name);
     sally_free(e);
 }
 

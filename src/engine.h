@@ -22,6 +22,7 @@
 #include "sallyport/context.h"
 #include "sallyport/names.h"
 #include "sallyport/registry.h"
+#include "sallyport/session.h"
 #include "transport.h"
 
 /* The most plaintext in a TLS record (RFC 8446 section 5.1), in bytes. */
@@ -59,8 +60,9 @@ typedef struct sally_engine_setup {
     bool exact;                 /* receive nothing behind the record that is being read */
     ssl_wrap_shutdown shutdown; /* whether to say close_notify */
     ssl_registry *registry; /* server: of contexts by name; borrowed until the handshake is done */
-    const ssl_alpn_name *alpn; /* client: offered in place of the context's names; checked */
-    size_t alpn_count;         /* 0: the context's */
+    const ssl_alpn_name *alpn;  /* client: offered in place of the context's names; checked */
+    size_t alpn_count;          /* 0: the context's */
+    const ssl_session *session; /* client: to be resumed where it fits; may be NULL */
 } sally_engine_setup;
 
 /* Takes the transport over on success only. */
@@ -131,5 +133,9 @@ const unsigned char *sally_engine_alpn(const sally_engine *e, size_t *length);
 ssl_status sally_engine_binding(sally_engine *e, const char *call, ssl_binding *binding,
                                 ssl_error *err);
 ssl_binding_type sally_engine_default_binding(const sally_engine *e);
+bool sally_engine_is_resumed(const sally_engine *e);
+/* As ssl_port_session. */
+ssl_status sally_engine_session(const sally_engine *e, const char *call, ssl_session **session,
+                                ssl_error *err);
 
 #endif

@@ -31,6 +31,7 @@ typedef struct sally_pause {
 
 struct sally_engine {
     SSL *ssl;
+    char *name; /* client: the peer's, as it was given; NULL: none */
     sally_bio bio;
     sally_failure fatal;  /* TLS failed: both directions are over */
     sally_failure ended;  /* EOF or TRUNCATED: only reading is over */

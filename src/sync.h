@@ -26,6 +26,7 @@ typedef enum sally_rank {
     SALLY_RANK_CONTEXT,    /* context.c: the record and its built SSL_CTX */
     SALLY_RANK_TURN,       /* conn.c: whose turn it is to take the next */
     SALLY_RANK_CONNECTION, /* conn.c: one TLS connection */
+    SALLY_RANK_TICKETS,    /* ticket.c: the keys of tickets */
     SALLY_RANK_RESOLVE,    /* resolve.c: queue of lookups */
     SALLY_RANK_LINGER,     /* linger.c: connections on their way out */
     SALLY_RANK_POLLSET,    /* pollset_poll.c: the armed set */

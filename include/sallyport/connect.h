@@ -12,6 +12,7 @@
 #include "context.h"
 #include "names.h"
 #include "port.h"
+#include "session.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,13 +30,16 @@ typedef struct ssl_connect_options {
                                   certificate must have; NULL: the hostname */
     const ssl_alpn_name *alpn; /**< the protocol names to offer, the best first (ALPN) */
     size_t alpn_count;         /**< 0: what the context offers (ssl_set_alpn) */
-    uint64_t reserved[14];
+    ssl_session *session; /**< to be resumed; not used, and the handshake is a full one, where the
+                                  session is of another name or of a context of another identity
+                                  (session.h), or the server does not take it; NULL: none */
+    uint64_t reserved[13];
 } ssl_connect_options;
 
 #define SALLY_ATTEMPT_DELAY_MS     250
 #define SALLY_ATTEMPT_DELAY_MIN_MS 10
 /* clang-format off */
-#define SALLY_CONNECT_OPTIONS {NULL, SALLY_ATTEMPT_DELAY_MS, -1, NULL, NULL, 0, {0}}
+#define SALLY_CONNECT_OPTIONS {NULL, SALLY_ATTEMPT_DELAY_MS, -1, NULL, NULL, 0, NULL, {0}}
 /* clang-format on */
 
 /**
@@ -63,7 +67,7 @@ SALLY_API ssl_status ssl_connect_enable_break(const char *hostname, int port, ss
                                               ssl_break *brk, ssl_ports *ports, ssl_error *err);
 
 /**
- * ssl_connect with options, copied.
+ * ssl_connect with options, copied; options->session is borrowed for the call.
  * Blocks: as ssl_connect, up to options->timeout_ms. Ownership, threads: as ssl_connect.
  * Errors: those of ssl_connect; TIMEOUT, USAGE (an option out of range: the text names it). Keeps: B6.
  */

@@ -17,6 +17,7 @@
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"
+#include "sallyport/session.h"
 #include "sallyport/verify.h"
 #include "sallyport/wrap.h"
 
@@ -34,6 +35,8 @@ struct Deleter {
 
 using Context = std::unique_ptr<ssl_context, Deleter<ssl_context_release>>;
 using Registry = std::unique_ptr<ssl_registry, Deleter<ssl_registry_release>>;
+using Session = std::unique_ptr<ssl_session, Deleter<ssl_session_release>>;
+using TicketKeys = std::unique_ptr<ssl_ticket_keys, Deleter<ssl_ticket_keys_release>>;
 using Break = std::unique_ptr<ssl_break, Deleter<ssl_break_release>>;
 using Listener = std::unique_ptr<ssl_listener, Deleter<ssl_free_listener>>;
 using Server = std::unique_ptr<ssl_server, Deleter<ssl_server_free>>;

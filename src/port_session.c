@@ -1,0 +1,46 @@
+/* L5 ports: resumption, as a connection knows it (C6). */
+#include "conn.h"
+#include "error.h"
+#include "ossl.h"
+#include "sallyport/session.h"
+
+static ssl_status take_session(sally_conn *conn, const char *call, ssl_session **session,
+                               ssl_error *err)
+{
+    sally_conn_lock(conn);
+    const sally_engine *engine = sally_conn_open_engine_locked(conn);
+    ssl_status status = engine != NULL
+                            ? sally_engine_session(engine, call, session, err)
+                            : sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
+                                         "%s: both ports of this connection are closed", call);
+    sally_conn_unlock(conn);
+    return status;
+}
+
+ssl_status ssl_port_session(const ssl_port *port, ssl_session **session, ssl_error *err)
+{
+    static const char call[] = "ssl_port_session";
+    sally_ossl_begin();
+    if (session == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "%s: session is NULL", call);
+    }
+    *session = NULL;
+    if (port == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "%s: the port is NULL", call);
+    }
+    ssl_status status = take_session(port->conn, call, session, err);
+    sally_ossl_end();
+    return status;
+}
+
+bool ssl_port_is_resumed(const ssl_port *port)
+{
+    if (port == NULL) {
+        return false;
+    }
+    sally_conn_lock(port->conn);
+    const sally_engine *engine = sally_conn_open_engine_locked(port->conn);
+    bool resumed = engine != NULL && sally_engine_is_resumed(engine);
+    sally_conn_unlock(port->conn);
+    return resumed;
+}
