@@ -66,6 +66,11 @@ set(sally_l3_crypto
     context_session.c
     ticket.c
     ticket_file.c
+    ocsp.c
+    context_ocsp.c
+    registry_list.c
+    registry_source.c
+    registry_watch.c
     registry.c
     digest.c
     protocols.c

@@ -17,6 +17,7 @@
 #include "sallyport/memory.h"
 #include "sallyport/names.h"
 #include "sallyport/peer.h"
+#include "sallyport/ocsp.h"
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <string.h>
 
 #include "mem.h"
 
@@ -19,6 +20,7 @@ static void free_carried(void *parent, void *value, CRYPTO_EX_DATA *data, int in
     sally_carried *carried = value;
     if (carried != NULL) {
         ssl_ticket_keys_release(carried->ticket_keys);
+        sally_free(carried->staple.response);
         sally_free(carried);
     }
 }
@@ -43,6 +45,20 @@ sally_carried *sally_carried_attach(SSL_CTX *ctx)
         return NULL;
     }
     return carried;
+}
+
+sally_staple *sally_carried_staple(SSL_CTX *ctx, const unsigned char *response, size_t size)
+{
+    sally_carried *carried = SSL_CTX_get_ex_data(ctx, ex_index);
+    unsigned char *copy = sally_alloc(size);
+    if (copy == NULL) {
+        ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
+        return NULL;
+    }
+    memcpy(copy, response, size);
+    carried->staple.response = copy;
+    carried->staple.size = size;
+    return &carried->staple;
 }
 
 const sally_carried *sally_carried_by(const SSL_CTX *ctx)

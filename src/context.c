@@ -49,6 +49,7 @@ void ssl_context_release(ssl_context *context)
     sally_alpn_fini(&context->alpn);
     sally_keylog_release(context->keylog);
     sally_sessions_fini(&context->sessions);
+    sally_stapling_fini(&context->stapling);
     sally_free(context->ciphers);
     sally_free(context->ciphersuites);
     sally_mutex_fini(&context->lock);

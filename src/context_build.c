@@ -278,6 +278,7 @@ static const struct part {
     {set_keylog, "the key log cannot be set up"},
     {set_verify, "verification cannot be set up"},
     {sally_sessions_configure, "sessions cannot be set up"},
+    {sally_stapling_configure, "OCSP stapling cannot be set up"},
     {set_ciphers, "the ciphers are refused"},
     {sally_exchange_set, "the groups or the Diffie-Hellman parameters are refused"},
     {set_identity, "certificate and private key are refused"},
@@ -305,6 +306,9 @@ ssl_status sally_context_build(const ssl_context *context, const char *call, SSL
 {
     *ctx = NULL;
     ssl_status status = check_identity(context, call, err);
+    if (status == SALLY_OK) {
+        status = sally_stapling_check(context, call, err);
+    }
     if (status != SALLY_OK) {
         return status;
     }

@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "alpn.h"
 #include "atomic.h"
@@ -16,6 +17,7 @@
 #include "keylog.h"
 #include "load.h"
 #include "sallyport/load.h"
+#include "sallyport/ocsp.h"
 #include "sallyport/session.h"
 #include "sallyport/verify.h"
 #include "sync.h"
@@ -56,6 +58,15 @@ typedef struct sally_sessions {
     unsigned tickets;             /* a server's, for each full handshake */
 } sally_sessions;
 
+/* A server's OCSP response, or what a client asks for. */
+typedef struct sally_stapling {
+    ssl_ocsp_mode mode;
+    unsigned char *response; /* DER; NULL: none */
+    size_t size;
+    X509 *leaf;   /* whom it is for */
+    time_t until; /* it is good */
+} sally_stapling;
+
 struct ssl_context {
     sally_atomic_u64 refs;
     sally_atomic_u64 sealed; /* 0 or 1; the store of 1 publishes everything below */
@@ -73,6 +84,7 @@ struct ssl_context {
     char *ciphers;                   /* NULL: the default list */
     char *ciphersuites;              /* NULL: OpenSSL's */
     sally_sessions sessions;
+    sally_stapling stapling;
     sally_demand demand;             /* on the peer's certificate */
     bool verify_hostname;
     bool common_name; /* may stand in for a missing DNS name */
@@ -136,11 +148,18 @@ bool sally_suggested_set(const ssl_context *context, SSL_CTX *ctx);
 bool sally_context_identify(const ssl_context *context, unsigned char *identity);
 /* A part of the build: sets what the context says of sessions. */
 bool sally_sessions_configure(const ssl_context *context, SSL_CTX *ctx);
+/* Another one: sets OCSP stapling. */
+bool sally_stapling_configure(const ssl_context *context, SSL_CTX *ctx);
+/* CONFIG where the response is for another certificate than the one that is loaded. */
+ssl_status sally_stapling_check(const ssl_context *context, const char *call, ssl_error *err);
+/* Whether there is a response that has expired. */
+bool sally_stapling_is_stale(const ssl_context *context);
 
 void sally_identity_fini(sally_identity *identity);
 void sally_trust_fini(sally_trust *trust);
 void sally_revocation_fini(sally_revocation *revocation);
 void sally_exchange_fini(sally_exchange *exchange);
 void sally_sessions_fini(sally_sessions *sessions);
+void sally_stapling_fini(sally_stapling *stapling);
 
 #endif

@@ -56,4 +56,8 @@ void sally_context_remark(const ssl_context *context, ssl_error *err)
             "sealed; the chain is the certificate alone: peers that do not know its issuer will "
             "refuse it, unless you append the issuers to the file");
     }
+    if (err->text[0] == '\0' && sally_stapling_is_stale(context)) {
+        snprintf(err->text, sizeof err->text,
+                 "sealed, but the OCSP response has expired and is not sent");
+    }
 }

@@ -46,7 +46,8 @@ bool sally_sessions_configure(const ssl_context *context, SSL_CTX *ctx)
         SSL_CTX_set_session_id_context(ctx, carried->identity, sizeof carried->identity) != 1) {
         return false;
     }
-    if (context->client) {
+    if (context->client) { /* a resumed handshake shows no OCSP response */
+        carried->always_full = context->stapling.mode == SALLY_OCSP_REQUIRE;
         return true;
     }
     return sessions->tickets == 0 ? refuse_tickets(ctx) : give_tickets(sessions, ctx, carried);

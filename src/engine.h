@@ -21,6 +21,7 @@
 #include "keylog.h"
 #include "sallyport/context.h"
 #include "sallyport/names.h"
+#include "sallyport/ocsp.h"
 #include "sallyport/registry.h"
 #include "sallyport/session.h"
 #include "transport.h"
@@ -134,6 +135,7 @@ ssl_status sally_engine_binding(sally_engine *e, const char *call, ssl_binding *
                                 ssl_error *err);
 ssl_binding_type sally_engine_default_binding(const sally_engine *e);
 bool sally_engine_is_resumed(const sally_engine *e);
+ssl_ocsp_status sally_engine_ocsp_status(const sally_engine *e);
 /* As ssl_port_session. */
 ssl_status sally_engine_session(const sally_engine *e, const char *call, ssl_session **session,
                                 ssl_error *err);

@@ -30,6 +30,7 @@ static sally_failure judge_queue(sally_engine *e)
         why.status = SALLY_PEER;
         why.code = SSL_AD_NO_RENEGOTIATION;
     } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
+               reason == SSL_R_INVALID_STATUS_RESPONSE /* OCSP: the verdict is ocsp.c's */ ||
                reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
         why.code = (int)sally_verify_verdict(e->ssl).code;
         why.status = why.code == X509_V_ERR_OUT_OF_MEM ? SALLY_MEMORY : SALLY_VERIFY;

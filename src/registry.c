@@ -13,22 +13,9 @@
 
 #include <string.h>
 
-#include "atomic.h"
 #include "mem.h"
 #include "ossl.h"
-#include "sync.h"
-
-typedef struct entry {
-    char *name;
-    ssl_context *context;
-} entry;
-
-struct ssl_registry {
-    sally_atomic_u64 refs;
-    sally_mutex lock;
-    entry *entries; /* lock; sorted by name, no name twice */
-    size_t count;   /* lock */
-};
+#include "registry_object.h"
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -57,9 +44,10 @@ ssl_registry *ssl_registry_retain(ssl_registry *registry)
     return registry;
 }
 
-static void free_entry(entry *e)
+static void free_entry(sally_entry *e)
 {
     ssl_context_release(e->context);
+    sally_origin_release(e->origin);
     sally_free(e->name);
 }
 
@@ -68,6 +56,7 @@ void ssl_registry_release(ssl_registry *registry)
     if (registry == NULL || !sally_drop_ref(&registry->refs)) {
         return;
     }
+    sally_watch_abandon(registry->watch);
     for (size_t i = 0; i < registry->count; i++) {
         free_entry(&registry->entries[i]);
     }
@@ -78,8 +67,8 @@ void ssl_registry_release(ssl_registry *registry)
 
 /* ---- arguments ----------------------------------------------------------------------------- */
 
-static ssl_status check_name(const ssl_registry *registry, const char *name, const char *call,
-                             ssl_error *err)
+ssl_status sally_registry_check(const ssl_registry *registry, const char *name, const char *call,
+                                ssl_error *err)
 {
     if (registry == NULL || name == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: the %s is NULL", call,
@@ -157,50 +146,60 @@ static size_t before(const ssl_registry *registry, const char *name,
 }
 
 /* Where the name is, or would be. */
-static size_t find(const ssl_registry *registry, const char *name, bool *found)
+size_t sally_registry_find_locked(const ssl_registry *registry, const char *name, bool *found)
 {
     size_t at = before(registry, name, order);
     *found = at < registry->count && strcmp(registry->entries[at].name, name) == 0;
     return at;
 }
 
-static bool insert(ssl_registry *registry, size_t at, const char *name, ssl_context *context)
+static bool insert(ssl_registry *registry, size_t at, const sally_entry *entry)
 {
-    entry *grown = sally_resize(registry->entries, (registry->count + 1) * sizeof *grown);
+    sally_entry *grown = sally_resize(registry->entries, (registry->count + 1) * sizeof *grown);
     if (grown == NULL) {
         return false;
     }
     registry->entries = grown;
-    char *copy = sally_copy_text(name);
+    char *copy = sally_copy_text(entry->name);
     if (copy == NULL) {
         return false;
     }
     memmove(&grown[at + 1], &grown[at], (registry->count - at) * sizeof *grown);
-    grown[at] = (entry){copy, ssl_context_retain(context)};
+    grown[at] = (sally_entry){copy, ssl_context_retain(entry->context), entry->origin};
     registry->count++;
     return true;
 }
 
-static entry take_out(ssl_registry *registry, size_t at)
+static sally_entry take_out(ssl_registry *registry, size_t at)
 {
-    entry gone = registry->entries[at];
+    sally_entry gone = registry->entries[at];
     registry->count--;
     memmove(&registry->entries[at], &registry->entries[at + 1],
             (registry->count - at) * sizeof gone);
     return gone;
 }
 
-static ssl_status put_locked(ssl_registry *registry, const char *name, ssl_context *context,
-                             const char *call, ssl_error *err)
+static ssl_status add_locked(ssl_registry *registry, const sally_entry *entry, const char *call,
+                             ssl_error *err)
 {
     bool found;
-    size_t at = find(registry, name, &found);
+    size_t at = sally_registry_find_locked(registry, entry->name, &found);
     if (found) {
         return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
-                          "%s: the name \"%s\" is taken; use ssl_registry_replace", call, name);
+                          "%s: the name \"%s\" is taken; use ssl_registry_replace", call,
+                          entry->name);
     }
-    return insert(registry, at, name, context) ? SALLY_OK
-                                               : sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    return insert(registry, at, entry) ? SALLY_OK
+                                       : sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+}
+
+ssl_status sally_registry_add(ssl_registry *registry, const sally_entry *entry, const char *call,
+                              ssl_error *err)
+{
+    sally_mutex_lock(&registry->lock);
+    ssl_status status = add_locked(registry, entry, call, err);
+    sally_mutex_unlock(&registry->lock);
+    return status;
 }
 
 /* ---- the calls ----------------------------------------------------------------------------- */
@@ -210,17 +209,15 @@ ssl_status ssl_registry_put(ssl_registry *registry, const char *name, ssl_contex
 {
     static const char call[] = "ssl_registry_put";
     sally_ossl_begin();
-    ssl_status status = check_name(registry, name, call, err);
+    ssl_status status = sally_registry_check(registry, name, call, err);
     if (status == SALLY_OK) {
         status = check_context(context, name, call, err);
     }
     if (status != SALLY_OK) {
         return status;
     }
-    sally_mutex_lock(&registry->lock);
-    status = put_locked(registry, name, context, call, err);
-    sally_mutex_unlock(&registry->lock);
-    return status;
+    sally_entry entry = {(char *)name, context, NULL};
+    return sally_registry_add(registry, &entry, call, err);
 }
 
 ssl_status ssl_registry_replace(ssl_registry *registry, const char *name, ssl_context *context,
@@ -228,7 +225,7 @@ ssl_status ssl_registry_replace(ssl_registry *registry, const char *name, ssl_co
 {
     static const char call[] = "ssl_registry_replace";
     sally_ossl_begin();
-    ssl_status status = check_name(registry, name, call, err);
+    ssl_status status = sally_registry_check(registry, name, call, err);
     if (status == SALLY_OK) {
         status = check_context(context, name, call, err);
     }
@@ -238,7 +235,7 @@ ssl_status ssl_registry_replace(ssl_registry *registry, const char *name, ssl_co
     ssl_context *old = NULL;
     bool found;
     sally_mutex_lock(&registry->lock);
-    size_t at = find(registry, name, &found);
+    size_t at = sally_registry_find_locked(registry, name, &found);
     if (found) {
         old = registry->entries[at].context;
         registry->entries[at].context = ssl_context_retain(context);
@@ -257,13 +254,13 @@ ssl_status ssl_registry_get(ssl_registry *registry, const char *name, ssl_contex
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: context is NULL", call);
     }
     *context = NULL;
-    ssl_status status = check_name(registry, name, call, err);
+    ssl_status status = sally_registry_check(registry, name, call, err);
     if (status != SALLY_OK) {
         return status;
     }
     bool found;
     sally_mutex_lock(&registry->lock);
-    size_t at = find(registry, name, &found);
+    size_t at = sally_registry_find_locked(registry, name, &found);
     if (found) {
         *context = ssl_context_retain(registry->entries[at].context);
     }
@@ -275,14 +272,14 @@ ssl_status ssl_registry_remove(ssl_registry *registry, const char *name, ssl_err
 {
     static const char call[] = "ssl_registry_remove";
     sally_ossl_begin();
-    ssl_status status = check_name(registry, name, call, err);
+    ssl_status status = sally_registry_check(registry, name, call, err);
     if (status != SALLY_OK) {
         return status;
     }
-    entry gone = {NULL, NULL};
+    sally_entry gone = {NULL, NULL, NULL};
     bool found;
     sally_mutex_lock(&registry->lock);
-    size_t at = find(registry, name, &found);
+    size_t at = sally_registry_find_locked(registry, name, &found);
     if (found) {
         gone = take_out(registry, at);
     }

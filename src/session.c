@@ -87,7 +87,7 @@ static bool fits(const SSL *ssl, const ssl_session *session, const char *name)
     const sally_carried *carried = sally_carried_by(SSL_get_SSL_CTX(ssl));
     unsigned size = 0;
     const unsigned char *identity = SSL_SESSION_get0_id_context(session->inner, &size);
-    return strcasecmp(session->name, name != NULL ? name : "") == 0 &&
+    return !carried->always_full && strcasecmp(session->name, name != NULL ? name : "") == 0 &&
            size == sizeof carried->identity && memcmp(identity, carried->identity, size) == 0;
 }
 

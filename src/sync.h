@@ -22,6 +22,7 @@ typedef enum sally_rank {
     SALLY_RANK_PARK,       /* park.c: deadlines of parked items */
     SALLY_RANK_LISTENER,   /* listener.c: half-done and finished handshakes, waiters */
     SALLY_RANK_REGISTRY,   /* registry.c: names */
+    SALLY_RANK_WATCH,      /* registry_watch.c: whether the registry is still there */
     SALLY_RANK_DEFAULTS,   /* context_default.c: default sources, the secure context */
     SALLY_RANK_CONTEXT,    /* context.c: the record and its built SSL_CTX */
     SALLY_RANK_TURN,       /* conn.c: whose turn it is to take the next */

@@ -111,15 +111,16 @@ static ssl_status read_text(reading *r, const sally_file *file)
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+/* What looks like a byte order mark is the name of a key here. */
 static ssl_status read_raw(reading *r, const sally_file *file)
 {
     ssl_status status =
-        file->size % KEY_SIZE == 0
+        file->owned_size % KEY_SIZE == 0
             ? SALLY_OK
             : refuse(r, "its size is no multiple of 80 bytes, which a key has; keys "
                         "of 48 bytes (AES-128) are not taken");
-    for (size_t at = 0; status == SALLY_OK && at < file->size; at += KEY_SIZE) {
-        status = keep(r, file->bytes + at);
+    for (size_t at = 0; status == SALLY_OK && at < file->owned_size; at += KEY_SIZE) {
+        status = keep(r, file->owned + at);
     }
     return status;
 }

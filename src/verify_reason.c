@@ -152,6 +152,11 @@ static void say_bad_chain(const char *name, const char *words, long code, const 
              advice != NULL ? "; " : "", advice != NULL ? advice : "");
 }
 
+static bool is_about_ocsp(long code)
+{
+    return code == X509_V_ERR_OCSP_VERIFY_FAILED || code == X509_V_ERR_OCSP_CERT_UNKNOWN;
+}
+
 void sally_verify_reason(SSL *ssl, const sally_verdict *verdict, char *text, size_t size)
 {
     char name[SALLY_HOSTNAME_SIZE];
@@ -166,6 +171,11 @@ void sally_verify_reason(SSL *ssl, const sally_verdict *verdict, char *text, siz
             text, size,
             "the peer sent no certificate, and one is required; it must load one, or this side "
             "be content with ssl_try_verify");
+    } else if (verdict->code == X509_V_ERR_OCSP_VERIFY_NEEDED) {
+        snprintf(text, size, "%s sent no OCSP response, and one is required", name);
+    } else if (is_about_ocsp(verdict->code)) {
+        snprintf(text, size, "the OCSP response of %s does not vouch for its certificate: %s", name,
+                 words);
     } else if (sally_verify_is_name_error(verdict->code)) {
         say_wrong_name(name, words, kept, text, size);
     } else {

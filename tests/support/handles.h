@@ -13,6 +13,7 @@
 #include "sallyport/listener.h"
 #include "sallyport/load.h"
 #include "sallyport/memory.h"
+#include "sallyport/ocsp.h"
 #include "sallyport/peer.h"
 #include "sallyport/port.h"
 #include "sallyport/registry.h"
