@@ -203,11 +203,6 @@ void sally_conn_leave(sally_conn *conn)
     }
 }
 
-sally_engine *sally_conn_open_engine_locked(const sally_conn *conn)
-{
-    return conn->in.closed && conn->out.closed ? NULL : conn->engine;
-}
-
 /* The closer works behind a closed door; only giving the port up stops it. */
 static bool is_shut_locked(const sally_conn *conn, sally_side side)
 {

@@ -167,8 +167,6 @@ sally_engine *sally_conn_open_engine_locked(const sally_conn *conn);
 int sally_conn_watch_locked(sally_conn *conn, sally_want want, struct pollfd *fds);
 /* Lock held, given back meanwhile: answers the question of a handshake that said ASK. */
 void sally_conn_ask_locked(sally_conn *conn);
-/* Lock held: NULL after both doors are closed. */
-sally_engine *sally_conn_open_engine_locked(const sally_conn *conn);
 /* Lock held: closes a door and wakes whoever sleeps behind it. */
 void sally_conn_shut_locked(ssl_port *port, bool abandon);
 /* Lock held on entry, free on return: the last one out frees the engine. */

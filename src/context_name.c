@@ -86,8 +86,7 @@ static bool feed_directories(EVP_MD_CTX *digest, const sally_trust *trust)
 static bool feed_policy(EVP_MD_CTX *digest, const ssl_context *context)
 {
     return feed_flag(digest, context->client) && feed_flag(digest, (int)context->demand) &&
-           feed_flag(digest, context->verify_hostname) &&
-           feed_flag(digest, context->common_name) &&
+           feed_flag(digest, context->verify_hostname) && feed_flag(digest, context->common_name) &&
            feed_flag(digest, context->revocation.lists != NULL) &&
            feed_flag(digest, context->revocation.whole_chain) &&
            feed_flag(digest, (int)context->stapling.mode) &&

@@ -85,7 +85,7 @@ struct ssl_context {
     char *ciphersuites;              /* NULL: OpenSSL's */
     sally_sessions sessions;
     sally_stapling stapling;
-    sally_demand demand;             /* on the peer's certificate */
+    sally_demand demand; /* on the peer's certificate */
     bool verify_hostname;
     bool common_name; /* may stand in for a missing DNS name */
     bool shutdown_on_close;

@@ -90,8 +90,7 @@ static ssl_status attach(sally_engine *e, const sally_engine_setup *setup,
         !sally_engine_listen_for_name(e, setup, policy)) {
         return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->call);
     }
-    ssl_status status =
-        sally_verify_prepare(e->ssl, policy, setup->hostname, setup->call, err);
+    ssl_status status = sally_verify_prepare(e->ssl, policy, setup->hostname, setup->call, err);
     return status == SALLY_OK && setup->client ? prepare_session(e, setup, err) : status;
 }
 

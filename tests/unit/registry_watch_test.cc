@@ -185,12 +185,16 @@ TEST_F(Watch, C5_NoReportComesAfterUnwatch)
 
 TEST_F(Watch, C5_TheThreadEndsWithTheRegistry)
 {
-    LeakGuard leaks;
-    for (int i = 0; i < 20; i++) {
+    auto once = [&] {
         SetUp();
         load();
         watch();
         registry.reset();
+    };
+    once(); /* what OpenSSL makes once and keeps is there before a guard counts */
+    LeakGuard leaks;
+    for (int i = 0; i < 20; i++) {
+        once();
     }
 }
 
