@@ -35,10 +35,8 @@ check_tree() { # ROOT
     problem_lines <"$work/found"
     uniq -d "$work/names" | sed 's/$/: docs\/security.md judges it twice/' >"$work/found"
     problem_lines <"$work/found"
-    # A name that is settled and not there yet may be judged ahead.
-    comm -13 "$work/setters" "$work/names" | while IFS= read -r name; do
-        grep -qwF -e "$name" "$1/docs/names.md" || echo "$name: docs/security.md judges it, and it is not there"
-    done >"$work/found"
+    comm -13 "$work/setters" "$work/names" | uniq |
+        sed 's/$/: docs\/security.md judges it, and it is not there/' >"$work/found"
     problem_lines <"$work/found"
     awk '
     $2 != "yes" && $2 != "no" { print $1 ": docs/security.md says " $2 ", neither yes nor no"; next }
@@ -58,7 +56,6 @@ self_test() {
         printf '| `%s` | %s | %s |\n' SALLY_PROTOCOL_AUTO yes 'it verifies nothing' \
             ssl_set_insecure_c yes 'it is in the name' "$@" >"$t/docs/security.md"
     }
-    : >"$t/docs/names.md"
     table ssl_set_a no ''
     accepts "$t"
     table ssl_set_a yes 'with an argument'
@@ -73,8 +70,7 @@ self_test() {
     finds 'ssl_set_a: docs/security.md judges it twice' "$t"
     table ssl_set_a no '' ssl_set_gone no ''
     finds 'ssl_set_gone: docs/security.md judges it, and it is not there' "$t"
-    echo '*`ssl_set_gone`*' >"$t/docs/names.md"
-    accepts "$t"
+    table ssl_set_a no ''
     sed 's/insecure_c` | yes/insecure_c` | no/' "$t/docs/security.md" >"$work/edited"
     cp "$work/edited" "$t/docs/security.md"
     finds 'ssl_set_insecure_c: is named insecure' "$t"
