@@ -140,7 +140,7 @@ static void on_line(const SSL *ssl, const char *line)
         (void)sally_add_relaxed(&lines->log->lost, 1);
         return;
     }
-    memcpy(end, line, length);
+    memcpy(end, line, length + 1);
     end[length] = '\n';
     sally_buf_commit(&lines->text, length + 1);
 }
