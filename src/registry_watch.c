@@ -197,7 +197,7 @@ static sally_watch *swap_watch(ssl_registry *registry, sally_watch *expected, sa
 static ssl_status start(ssl_registry *registry, const ssl_watch_options *options, const char *call,
                         ssl_error *err)
 {
-    sally_watch *watch;
+    sally_watch *watch = NULL;
     ssl_status status = make_watch(registry, options, call, &watch, err);
     if (status != SALLY_OK) {
         return status;
