@@ -48,7 +48,7 @@ class Reports
 class Watch : public testing::Test
 {
   protected:
-    ThreadGuard threads; // the last: the watch's thread ends by itself, and is waited for
+    ThreadGuard watchers; // the last: the watch's thread ends by itself, and is waited for
     ScratchDir dir;
     Reports reports;
     Registry registry;
