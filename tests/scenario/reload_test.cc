@@ -74,6 +74,7 @@ class ReloadUnderLoad : public testing::Test
     Context fallback = server_context("wrong-host");
     Context client = client_context();
     std::atomic<bool> stop{false};
+    Break closing = new_break();
 
     void SetUp() override
     {
@@ -95,17 +96,12 @@ class ReloadUnderLoad : public testing::Test
         listener = listen_with(listen, fallback.get());
     }
 
-    // Gives each client a byte, until told to stop.
+    // Gives each client a byte, until `closing` is broken.
     void serve()
     {
-        Break ending = new_break();
-        Thread stopper([&] {
-            eventually([&] { return stop.load(); }, 600);
-            ssl_break_send(ending.get(), 1);
-        });
         for (;;) {
             Outcome outcome;
-            outcome.status = ssl_accept_enable_break(listener.get(), ending.get(),
+            outcome.status = ssl_accept_enable_break(listener.get(), closing.get(),
                                                      outcome.ports.fill(), &outcome.err);
             if (outcome.status == SALLY_BREAK) {
                 return;
@@ -172,6 +168,8 @@ TEST_F(ReloadUnderLoad, C5_CertificatesAreReplacedUnderHandshakes)
     }
     stop = true;
     visitor.join();
+    ssl_break_send(closing.get(),
+                   1); // after the last visit: nobody waits for a server that is gone
     server.join();
     EXPECT_GT(resumed, 0);
     EXPECT_EQ(SALLY_OK, ssl_registry_unwatch(registry.get(), nullptr));

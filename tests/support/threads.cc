@@ -98,31 +98,31 @@ void in_new_thread(const std::function<void()> &body)
 
 void Latch::open()
 {
-    std::lock_guard<std::mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(rendezvous_->mutex);
     open_ = true;
-    changed_.notify_all();
+    rendezvous_->changed.notify_all();
 }
 
 bool Latch::wait(int seconds)
 {
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::unique_lock<std::mutex> lock(rendezvous_->mutex);
     auto until = std::chrono::system_clock::now() + std::chrono::seconds(slow(seconds));
-    bool opened = changed_.wait_until(lock, until, [this] { return open_; });
+    bool opened = rendezvous_->changed.wait_until(lock, until, [this] { return open_; });
     EXPECT_TRUE(opened) << "a latch stayed shut";
     return opened;
 }
 
 void Barrier::wait()
 {
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::unique_lock<std::mutex> lock(rendezvous_->mutex);
     unsigned round = round_;
     if (++waiting_ == count_) {
         waiting_ = 0;
         round_++;
-        changed_.notify_all();
+        rendezvous_->changed.notify_all();
         return;
     }
-    changed_.wait(lock, [this, round] { return round_ != round; });
+    rendezvous_->changed.wait(lock, [this, round] { return round_ != round; });
 }
 
 bool eventually(const std::function<bool()> &is_true, int seconds)

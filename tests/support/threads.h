@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -47,6 +48,13 @@ class Thread
 // afterwards.
 void in_new_thread(const std::function<void()> &body);
 
+// A mutex and what is signalled under it. On the heap: a std::mutex has no destructor that DRD could
+// see, and it would hold the next thing in the same stack slot for the mutex that was there before.
+struct Rendezvous {
+    std::mutex mutex;
+    std::condition_variable changed;
+};
+
 // Opens once, for all who wait.
 class Latch
 {
@@ -56,8 +64,7 @@ class Latch
     bool wait(int seconds = 20);
 
   private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
+    const std::unique_ptr<Rendezvous> rendezvous_ = std::make_unique<Rendezvous>();
     bool open_ = false;
 };
 
@@ -69,8 +76,7 @@ class Barrier
     void wait();
 
   private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
+    const std::unique_ptr<Rendezvous> rendezvous_ = std::make_unique<Rendezvous>();
     int count_;
     int waiting_ = 0;
     unsigned round_ = 0;
