@@ -5,8 +5,10 @@
 #   <!-- example: NAME.c -->        compiled and linked with the library
 #   <!-- example: NAME.c run -->    then run as well: alone, or by tests/contract/run_NAME.sh, which
 #                                   finds the programs in $EXAMPLES and certificates in $CERTS
+#   <!-- example: NAME.h -->        for the programs to include
 #
 #   docs.sh ROOT LIBRARY-FILE
+#   docs.sh --extract DOCUMENT DIRECTORY     writes its programs there, for other tests
 #
 # CC, CFLAGS and CERTS come from the environment.
 . "$(dirname "$0")/common.sh"
@@ -18,7 +20,11 @@ list_documents() {
 # Writes the programs of a document to DIRECTORY, and prints `NAME RUN LINES` for each.
 extract() { # FILE DIRECTORY
     awk -v directory="$2" '
-    /^<!-- example: [a-z0-9_]+\.c( run)? -->$/ { name = $3; run = $4 == "run" ? "run" : "build"; next }
+    /^<!-- example: [a-z0-9_]+\.(c|c run|h) -->$/ {
+        name = $3
+        run = name ~ /h$/ ? "include" : $4 == "run" ? "run" : "build"
+        next
+    }
     /^<!-- example:/ { print "? " $0; next }
     name && /^```c$/ { inside = 1; lines = 0; next }
     name && !inside { print "? no fence of c code after the comment for " name; name = "" }
@@ -76,6 +82,7 @@ check_documents() {
             continue
         fi
         echo "$name: $lines lines"
+        [ "$how" = include ] && continue
         build_example "$name" && [ "$how" = run ] && echo "$name" >>"$work/to_run"
     done <"$work/list"
     while IFS= read -r name; do
@@ -110,6 +117,15 @@ self_test() {
     accepts "$t" "$t/lib.so"
     page '<!-- example: one -->' 'return 0;' >"$t/docs/page.md"
     finds '<!-- example: one -->' "$t" "$t/lib.so"
+    page '<!-- example: one.h run -->' 'return 0;' >"$t/docs/page.md"
+    finds '<!-- example: one.h run -->' "$t" "$t/lib.so"
+    page '<!-- example: two.c run -->' 'return TWO - 2;' >"$t/docs/two.md"
+    # shellcheck disable=SC2016 # backquotes of Markdown
+    printf '<!-- example: a.h -->\n```c\n#define TWO 2\n```\n' >"$t/docs/page.md"
+    accepts "$t" "$t/lib.so"
+    sh "$0" --extract "$t/docs/two.md" "$work"
+    [ -s "$work/two.c" ] || problem 'self-test: --extract wrote no two.c'
+    rm "$t/docs/two.md"
     printf '<!-- example: one.c -->\ntext\n' >"$t/docs/page.md"
     finds 'no fence of c code' "$t" "$t/lib.so"
     echo '[x](gone.md)' >"$t/docs/page.md"
@@ -121,6 +137,10 @@ make_work_dir
 : >"$work/list"
 : >"$work/to_run"
 [ "$1" != --self-test ] || self_test
+if [ "$1" = --extract ]; then
+    extract "$2" "$3" | grep '^?' | problem_lines
+    finish
+fi
 root=$(cd "$1" && pwd) library=$2 document='the documents'
 check_documents
 finish

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "interop/peers.h"
 #include "support/certs.h"
 #include "support/echo_programs.h"
 #include "support/handles.h"
@@ -13,22 +14,6 @@ namespace
 {
 
 using namespace sallytest;
-
-#define SKIP_WITHOUT(command)                                                                      \
-    if (!is_installed(command)) {                                                                  \
-        GTEST_SKIP() << "there is no " << (command);                                               \
-    }
-
-std::string localhost(int port)
-{
-    return "localhost:" + std::to_string(port);
-}
-
-// A port that nobody has, for servers that cannot pick one for themselves.
-int some_free_port()
-{
-    return ClosedPort().port();
-}
 
 // Its client sends a line and shows the same line; then it is told to go.
 void expect_line_comes_back(Process &client, const std::string &line)
@@ -72,10 +57,7 @@ TEST_P(OpenSsl, OurClientToItsServer)
     SKIP_WITHOUT("openssl");
     Process server({"openssl", "s_server", "-rev", "-accept", "127.0.0.1:0", "-cert",
                     cert_path("server.pem"), "-key", cert_path("server-key.pem"), GetParam()});
-    ASSERT_TRUE(server.wait_for_output("ACCEPT 127.0.0.1:"));
-    std::string said = server.out();
-    int port = std::stoi(said.substr(said.find("ACCEPT 127.0.0.1:") + strlen("ACCEPT 127.0.0.1:")));
-    Process client(echo_client_words(port));
+    Process client(echo_client_words(number_after(&server, "ACCEPT 127.0.0.1:")));
     client.feed("stressed\n");
     EXPECT_TRUE(client.wait_for_output("desserts\n"));
     client.close_input();

@@ -1,10 +1,9 @@
 // Against Racket's own openssl library: its client to our server, our client to its server.
-#include <csignal>
-#include <cstring>
 #include <functional>
 
 #include <gtest/gtest.h>
 
+#include "interop/peers.h"
 #include "support/certs.h"
 #include "support/handles.h"
 #include "support/pairs.h"
@@ -16,37 +15,13 @@ namespace
 
 using namespace sallytest;
 
-#define SKIP_WITHOUT_RACKET()                                                                      \
-    if (!is_installed("racket")) {                                                                 \
-        GTEST_SKIP() << "there is no racket";                                                      \
-    }
-
-std::vector<std::string> racket(const char *script, const std::vector<std::string> &arguments)
-{
-    std::vector<std::string> words = {
-        "racket", std::string(SALLY_TEST_SOURCE "/tests/interop/racket/") + script};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    return words;
-}
-
-std::string cert_stem(const std::string &stem)
-{
-    std::string path = cert_path(stem + ".pem");
-    return path.substr(0, path.size() - strlen(".pem"));
-}
-
 // A server of Racket's, ready to accept.
 class RacketServer : public Process
 {
   public:
     explicit RacketServer(const std::vector<std::string> &arguments)
-        : Process(racket("peer.rkt", with_role(arguments)))
+        : Process(racket("peer.rkt", with_role(arguments))), port_(number_after(this, "PORT "))
     {
-        if (wait_for_output("PORT ")) {
-            wait_for_output("\n");
-            std::string said = out();
-            port_ = std::stoi(said.substr(said.find("PORT ") + strlen("PORT ")));
-        }
     }
 
     int port() const
@@ -61,7 +36,7 @@ class RacketServer : public Process
         return arguments;
     }
 
-    int port_ = 0;
+    int port_;
 };
 
 // Our end of one connection, and what it has to say.
@@ -138,7 +113,7 @@ void ask_for_echo(Ports &ports, size_t n)
 
 TEST(Racket, ItsClientGetsItsBytesBack)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     Context context = server_context();
     std::string said =
         serve_racket(context.get(), {"ca=" + cert_path("ca.pem"), "do=echo"}, {give_echoes});
@@ -149,7 +124,7 @@ TEST(Racket, ItsClientGetsItsBytesBack)
 
 TEST(Racket, ItsServerGivesOurBytesBack)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     RacketServer server({"cert=" + cert_stem("server"), "do=echo"});
     Context context = client_context();
     Ports ports = connect_to(server.port(), context.get());
@@ -172,7 +147,7 @@ void read_to_the_end(Ports &ports)
 
 TEST(Racket, C7_ItsClientVerifiesOurServer)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     Context context = server_context();
     std::string said =
         serve_racket(context.get(), {"ca=" + cert_path("ca.pem"), "do=tell"}, {read_to_the_end});
@@ -184,7 +159,7 @@ TEST(Racket, C7_ItsClientVerifiesOurServer)
 // Its client refuses with an alert, which our accept or the first read reports.
 TEST(Racket, C7_ItsClientRefusesOurServer)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     for (const char *stem : {"wrong-ca", "wrong-host", "expired"}) {
         Context context = server_context(stem);
         std::string said = serve_racket(context.get(), {"ca=" + cert_path("ca.pem"), "do=tell"},
@@ -196,7 +171,7 @@ TEST(Racket, C7_ItsClientRefusesOurServer)
 
 TEST(Racket, C7_OurClientJudgesItsServer)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     Context context = client_context();
     for (const char *stem : {"wrong-ca", "wrong-host", "expired"}) {
         RacketServer server({"cert=" + cert_stem(stem), "do=read"});
@@ -217,7 +192,7 @@ TEST(Racket, C7_OurClientJudgesItsServer)
 // not looked for.
 TEST(Racket, P4_ItsHalfCloseIsAnEndForUs)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     Context context = server_context();
     bool served = false;
     serve_racket(
@@ -234,7 +209,7 @@ TEST(Racket, P4_ItsHalfCloseIsAnEndForUs)
 
 TEST(Racket, P4_OurHalfCloseIsAnEndForIt)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     RacketServer server({"cert=" + cert_stem("server"), "do=read"});
     Context context = client_context();
     Ports ports = connect_to(server.port(), context.get());
@@ -248,7 +223,7 @@ TEST(Racket, P4_OurHalfCloseIsAnEndForIt)
 // An abandoned output says nothing: its peer reads what came before, and then waits.
 TEST(Racket, P4_WhatItWroteBeforeAnAbandonArrives)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     Context context = server_context();
     std::string said = serve_racket(
         context.get(), {"do=abandon"}, {[](Ports &ports) {
@@ -264,7 +239,7 @@ TEST(Racket, P4_WhatItWroteBeforeAnAbandonArrives)
 
 TEST(Racket, P4_WhatWeWroteBeforeAnAbandonArrives)
 {
-    SKIP_WITHOUT_RACKET();
+    SKIP_WITHOUT("racket");
     RacketServer server({"cert=" + cert_stem("server"), "do=abandon"});
     Context context = client_context();
     Ports ports = connect_to(server.port(), context.get());

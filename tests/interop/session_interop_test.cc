@@ -1,11 +1,10 @@
 // Resumption and stapling with OpenSSL's own programs at the other end (C6).
 #include <csignal>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 
 #include <gtest/gtest.h>
 
+#include "interop/peers.h"
 #include "support/certs.h"
 #include "support/echo_programs.h"
 #include "support/handles.h"
@@ -17,33 +16,6 @@ namespace
 {
 
 using namespace sallytest;
-
-// Of this process and test; removed at the end.
-class ScratchFile
-{
-  public:
-    explicit ScratchFile(const std::string &content = "")
-        : path_(testing::TempDir() + "sally-interop-" + std::to_string(getpid()))
-    {
-        std::ofstream(path_, std::ios::binary) << content;
-    }
-    ~ScratchFile()
-    {
-        std::remove(path_.c_str());
-    }
-    const std::string &path() const
-    {
-        return path_;
-    }
-
-  private:
-    std::string path_;
-};
-
-std::string localhost(int port)
-{
-    return "localhost:" + std::to_string(port);
-}
 
 class OpenSslSession : public testing::TestWithParam<const char *>
 {
@@ -70,15 +42,7 @@ std::string visit(int port, const char *version, const std::vector<std::string> 
     return client.out();
 }
 
-// `s_server -rev`, and the port that it picked.
-int port_that_it_picked(Process *server)
-{
-    const char mark[] = "ACCEPT 127.0.0.1:";
-    EXPECT_TRUE(server->wait_for_output(mark));
-    std::string said = server->out();
-    return std::stoi(said.substr(said.find(mark) + strlen(mark)));
-}
-
+// `s_server -rev` sends each line back to front.
 std::vector<std::string> its_server(const char *version, const std::vector<std::string> &more)
 {
     std::vector<std::string> words = {"openssl",
@@ -145,7 +109,7 @@ TEST_P(OpenSslSession, C6_ItsClientResumesAtOurServer)
 TEST_P(OpenSslSession, C6_OurClientResumesAtItsServer)
 {
     Process server(its_server(GetParam(), {}));
-    int port = port_that_it_picked(&server);
+    int port = number_after(&server, "ACCEPT 127.0.0.1:");
     Context client = client_context();
     Visit first = visit_it(port, client.get());
     EXPECT_TRUE(is(SALLY_OK, first.status, first.err));
@@ -158,7 +122,7 @@ TEST_P(OpenSslSession, C6_OurClientReadsItsStapledResponse)
 {
     ScratchFile response(ocsp_response());
     Process server(its_server(GetParam(), {"-status_file", response.path()}));
-    int port = port_that_it_picked(&server);
+    int port = number_after(&server, "ACCEPT 127.0.0.1:");
     Context client = client_context();
     ASSERT_EQ(SALLY_OK, ssl_set_ocsp(client.get(), SALLY_OCSP_REQUIRE, nullptr));
     Visit made = visit_it(port, client.get());
@@ -172,7 +136,7 @@ TEST_P(OpenSslSession, C6_OurClientRefusesARevokedCertificate)
     options.status = "revoked";
     ScratchFile response(ocsp_response(options));
     Process server(its_server(GetParam(), {"-status_file", response.path()}));
-    int port = port_that_it_picked(&server);
+    int port = number_after(&server, "ACCEPT 127.0.0.1:");
     Context client = client_context();
     ASSERT_EQ(SALLY_OK, ssl_set_ocsp(client.get(), SALLY_OCSP_ASK, nullptr));
     Visit made = visit_it(port, client.get());

@@ -1,0 +1,67 @@
+#include "interop/peers.h"
+
+#include <cstdio>
+#include <fstream>
+
+#include <unistd.h>
+
+#include "support/certs.h"
+#include "support/raw_channel.h"
+
+namespace sallytest
+{
+
+std::string localhost(int port)
+{
+    return "localhost:" + std::to_string(port);
+}
+
+int some_free_port()
+{
+    return ClosedPort().port();
+}
+
+int number_after(Process *process, const std::string &mark)
+{
+    if (!process->wait_for_output(mark)) {
+        return 0;
+    }
+    std::string said;
+    size_t from;
+    do { // its digits may come in two reads
+        said = process->out();
+        from = said.find(mark) + mark.size();
+    } while (said.find_first_not_of("0123456789", from) == std::string::npos &&
+             !process->has_ended());
+    return std::stoi(said.substr(from));
+}
+
+std::string cert_stem(const std::string &stem)
+{
+    std::string path = cert_path(stem + ".pem");
+    return path.substr(0, path.rfind(".pem"));
+}
+
+std::vector<std::string> racket(const std::string &script,
+                                const std::vector<std::string> &arguments)
+{
+    std::vector<std::string> words = {"racket",
+                                      SALLY_TEST_SOURCE "/tests/interop/racket/" + script};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return words;
+}
+
+ScratchFile::ScratchFile(const std::string &content)
+{
+    static int made = 0;
+    path_ = testing::TempDir() + "sally-interop-" + std::to_string(getpid()) + "-" +
+            std::to_string(made++);
+    std::ofstream(path_, std::ios::binary) << content;
+}
+
+ScratchFile::~ScratchFile()
+{
+    std::remove(path_.c_str());
+}
+
+} // namespace sallytest

@@ -1,0 +1,54 @@
+// What the tests with other programs at the far end share.
+#ifndef SALLY_TEST_INTEROP_PEERS_H
+#define SALLY_TEST_INTEROP_PEERS_H
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/process.h"
+
+namespace sallytest
+{
+
+#define SKIP_WITHOUT(command)                                                                      \
+    if (!is_installed(command)) {                                                                  \
+        GTEST_SKIP() << "there is no " << (command);                                               \
+    }
+
+// "localhost:4433"
+std::string localhost(int port);
+
+// A port that nobody has, for servers that cannot pick one for themselves.
+int some_free_port();
+
+// The number behind `mark` in its output; 0, and a test failure, when it does not come.
+int number_after(Process *process, const std::string &mark);
+
+// ".../server" for "server": what cert_path gives, without ".pem".
+std::string cert_stem(const std::string &stem);
+
+// A script of tests/interop/racket and its arguments.
+std::vector<std::string> racket(const std::string &script,
+                                const std::vector<std::string> &arguments);
+
+// Of this process; removed at the end.
+class ScratchFile
+{
+  public:
+    explicit ScratchFile(const std::string &content = "");
+    ~ScratchFile();
+    ScratchFile(const ScratchFile &) = delete;
+    ScratchFile &operator=(const ScratchFile &) = delete;
+    const std::string &path() const
+    {
+        return path_;
+    }
+
+  private:
+    std::string path_;
+};
+
+} // namespace sallytest
+#endif
