@@ -8,6 +8,8 @@ option(SALLYPORT_BUILD_BENCH "Build the benchmark programs" ${PROJECT_IS_TOP_LEV
 option(SALLYPORT_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(SALLYPORT_COVERAGE "Count which lines run (gcov)" OFF)
 option(SALLYPORT_TEST_LONG "Time limits for the long runs of the tests" OFF)
+set(SALLYPORT_TEST_PARTS 0 CACHE STRING
+    "In how many processes each test program runs its cases; 0: each case has its own")
 set(SALLYPORT_SANITIZE "" CACHE STRING
     "Sanitizers to build with, as a list: address;undefined or thread")
 

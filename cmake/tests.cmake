@@ -16,7 +16,9 @@ endfunction()
 # sally_add_tests(NAME LABEL LINK library... SOURCES file... [MAIN] [TIMEOUT seconds])
 #
 # One GoogleTest program NAME; each of its cases is a ctest entry LABEL.Suite.Case with the label
-# LABEL. MAIN says that the sources bring their own main(). An empty list of sources makes nothing.
+# LABEL. With SALLYPORT_TEST_PARTS=n its cases share n processes instead, the entries LABEL.part_0 and
+# so on, which is quicker where programs are slow to start; each writes its report to parts/. MAIN says
+# that the sources bring their own main(). An empty list of sources makes nothing.
 function(sally_add_tests name label)
     cmake_parse_arguments(PARSE_ARGV 2 arg "MAIN" "TIMEOUT" "LINK;SOURCES")
     if(arg_UNPARSED_ARGUMENTS)
@@ -40,12 +42,31 @@ function(sally_add_tests name label)
     endif()
     add_dependencies(${name} certs)
 
+    if(SALLYPORT_TEST_PARTS)
+        sally_add_parts(${name} ${label} ${arg_TIMEOUT})
+        return()
+    endif()
     gtest_discover_tests(${name}
         TEST_PREFIX ${label}.
         DISCOVERY_MODE PRE_TEST
         DISCOVERY_TIMEOUT 60
         NO_PRETTY_VALUES
         PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# Each case still has its own time limit, the watchdog's.
+function(sally_add_parts name label timeout)
+    math(EXPR timeout "${timeout} * 20")
+    math(EXPR last "${SALLYPORT_TEST_PARTS} - 1")
+    foreach(part RANGE ${last})
+        set(entry ${label}.part_${part})
+        add_test(NAME ${entry} COMMAND ${name}
+            --gtest_brief=1 --gtest_output=xml:${PROJECT_BINARY_DIR}/parts/${entry}.xml)
+        set_tests_properties(${entry} PROPERTIES
+            ENVIRONMENT "GTEST_TOTAL_SHARDS=${SALLYPORT_TEST_PARTS};GTEST_SHARD_INDEX=${part}"
+            LABELS ${label}
+            TIMEOUT ${timeout})
+    endforeach()
 endfunction()
 
 # sally_add_script_test(NAME LABEL COMMAND word... [TIMEOUT seconds])

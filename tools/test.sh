@@ -10,6 +10,8 @@ Installs what is missing, configures, builds and runs the tests. With patterns (
 of ctest) only the tests whose name matches one of them; -L, -LE and -E choose as ctest's do. Labels
 are the directories of tests/: unit, conformance, scenario, contract, interop, consumer, fuzz, stress, ...
 
+  --few          few processes, each with many cases, instead of one for each case: quicker in the
+                 sanitizers' builds; PATTERN, -R and -E then see no single case
   --long         long runs: SALLY_TEST_LONG=1, and time limits to match
   --preset NAME  dev (default), release, asan, tsan, coverage or portable; builds in build/NAME
   --help         this text
@@ -40,9 +42,10 @@ quietly() { # NAME COMMAND...
     finish 0 1 0
 }
 
-# ctest's report, with a line for each test that was skipped, and why; ends with the three counts.
-read_report() { # FILE
-    awk '
+# ctest's report, with a line for each test that was skipped, and why; ends with the three counts. Where
+# many cases share an entry (--few), GoogleTest's own report of it counts.
+read_report() { # FILE DIRECTORY-OF-PARTS
+    awk -v parts="$2" '
     function plain(text) {
         gsub(/&lt;/, "<", text); gsub(/&gt;/, ">", text); gsub(/&quot;/, "\"", text)
         gsub(/&apos;/, "\047", text); gsub(/&amp;/, "\\&", text)
@@ -52,12 +55,36 @@ read_report() { # FILE
         if (!match(line, " " name "=\"[^\"]*\"")) return ""
         return plain(substr(line, RSTART + length(name) + 3, RLENGTH - length(name) - 4))
     }
+    function note_skip(name, reason) {
+        skipped++
+        print "skipped: " name ": " (reason != "" ? reason : "no reason given")
+    }
+    # Each failure of a case counts that case once; an entry that failed without one is a failure too.
+    function read_part(file,    line, name, ran, failures, skips, why) {
+        while ((getline line < file) > 0) {
+            if (line ~ /^    <testcase /) {
+                ran++
+                name = attribute(line, "classname") "." attribute(line, "name")
+            } else if (line ~ /^      <failure / && name != "") {
+                failures++
+                name = ""
+            } else if (line ~ /^      <skipped /) {
+                skips++
+                getline why < file
+                sub(/]]>.*/, "", why)
+                note_skip(name, why)
+            }
+        }
+        close(file)
+        passed += ran - failures - skips
+        failed += failures == 0 && status == "fail" ? 1 : failures
+    }
     function close_case() {
-        if (status == "run") passed++
+        if (test ~ /[.]part_[0-9]+$/ && status ~ /^(run|fail)$/) read_part(parts "/" test ".xml")
+        else if (status == "run") passed++
         else if (status == "fail") failed++
         else if (status == "disabled" || by_choice) {
-            skipped++
-            print "skipped: " test ": " (why != "" ? why : "no reason given")
+            note_skip(test, why)
         } else if (status != "") failed++
         status = ""
     }
@@ -81,6 +108,7 @@ read_report() { # FILE
 cd "$(dirname "$0")/.." || exit 1
 preset=dev
 long=OFF
+parts=0
 patterns=
 add_pattern() { patterns=${patterns:+$patterns|}$1; }
 
@@ -95,6 +123,7 @@ while [ "$count" -gt 0 ]; do
         usage
         exit 0
         ;;
+    --few) parts=8 ;;
     --long) long=ON ;;
     --preset | -L | -LE | -E)
         [ "$count" -gt 0 ] || wrong_usage "$word needs a value"
@@ -126,16 +155,17 @@ if [ "$long" = ON ]; then
 fi
 
 quietly "configure ($preset)" \
-    cmake --preset "$preset" -D SALLYPORT_BUILD_TESTS=ON -D SALLYPORT_TEST_LONG="$long"
+    cmake --preset "$preset" -D SALLYPORT_BUILD_TESTS=ON -D SALLYPORT_TEST_LONG="$long" \
+    -D SALLYPORT_TEST_PARTS="$parts"
 quietly "build ($preset)" cmake --build --preset "$preset"
 
 echo "== test ($preset)"
 report=$PWD/$build/junit.xml
-rm -f "$report"
+rm -rf "$report" "$build/parts"
 ctest --preset "$preset" --output-junit "$report" ${patterns:+-R "$patterns"} "$@"
 status=$?
 [ -f "$report" ] || finish 0 1 0
-counts=$(read_report "$report")
+counts=$(read_report "$report" "$build/parts")
 printf '%s\n' "$counts" | sed '$d'
 # shellcheck disable=SC2046 # three numbers
 set -- $(printf '%s\n' "$counts" | sed -n '$s/^counts //p')
