@@ -5,8 +5,8 @@
  *   - no other context: the SSL goes on, the tape is dropped;
  *   - another one: a new SSL of that context takes the place of the first, and is played the tape. So
  *     everything of the chosen context holds by construction; OpenSSL's way of changing the SSL_CTX under
- *     a handshake (SSL_set_SSL_CTX) takes certificates over and leaves protocols, verification, options,
- *     groups and the session id context behind;
+ *     a handshake (SSL_set_SSL_CTX) takes certificates and ciphers over and leaves protocols, verification,
+ *     options, groups and the number of tickets behind (docs/openssl.md);
  *   - a refusal: the SSL goes on to send the alert, and fails.
  * No byte has been sent before the answer, and the question is asked once: a second ClientHello, after a
  * HelloRetryRequest, goes to the context that was chosen at the first.
