@@ -7,6 +7,7 @@ set(sally_l0_base
     hex.c
     clock.c
     deadlines.c
+    histogram.c
     sync.c
     stream_${SALLYPORT_STREAM}.c
     buf.c)
@@ -124,7 +125,10 @@ set(sally_l7_service
     gate.c
     server.c
     connection.c
-    drain.c)
+    drain.c
+    probe.c
+    observe.c
+    metrics.c)
 
 set(sally_sources
     ${sally_l0_base}

@@ -15,6 +15,7 @@
 #include "sallyport/listener.h"
 #include "sallyport/load.h"
 #include "sallyport/memory.h"
+#include "sallyport/metrics.h"
 #include "sallyport/names.h"
 #include "sallyport/ocsp.h"
 #include "sallyport/peer.h"

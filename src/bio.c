@@ -68,6 +68,7 @@ static sally_io receive_next(sally_bio *state, void *buf, size_t n, size_t *coun
     switch (io) {
     case SALLY_IO_DONE:
         state->receives++;
+        sally_traffic_count(state->traffic, SALLY_WIRE_RECEIVED, *count);
         state->drained = *count < n;
         break;
     case SALLY_IO_END: state->receive_ended = true; break;
@@ -116,6 +117,7 @@ static size_t send_some(sally_bio *state, const void *bytes, size_t n)
         sally_io io =
             state->next->ops->send(state->next, (const char *)bytes + sent, n - sent, &count);
         sent += count;
+        sally_traffic_count(state->traffic, SALLY_WIRE_SENT, count);
         if (io == SALLY_IO_FAILED) {
             state->send_errno = state->next->sys_errno;
         } else if (io != SALLY_IO_DONE) {

@@ -16,6 +16,7 @@
 
 #include "buf.h"
 #include "sallyport/error.h"
+#include "traffic.h"
 #include "transport.h"
 
 /* The most that is taped, in bytes as they were received: a ClientHello of real life has up to 2 KiB, and
@@ -41,6 +42,7 @@ typedef struct sally_bio {
     int send_errno;     /* of a failed send: later records are dropped; or 0 */
     unsigned long receives; /* successful ones, ever */
     sally_tape *tape;       /* owned; NULL: nothing is taped or played */
+    sally_traffic *traffic; /* counts what is moved; NULL: nobody wants to know */
 } sally_bio;
 
 /* NULL when out of memory. The BIO borrows `state`. */

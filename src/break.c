@@ -160,6 +160,9 @@ ssl_status ssl_break_send(ssl_break *brk, int reason)
         return SALLY_USAGE;
     }
     uint64_t word = sally_load_seq(&brk->word);
+    if (brk->bank != NULL && severity_of(word) == 0) {
+        sally_break_note_send(brk);
+    }
     while (!sally_cas_seq(&brk->word, &word, after_send(word, reason))) {}
     if (severity_of(word) ==
         0) { /* the send that made it pending raises; later ones are one with it */
@@ -194,6 +197,7 @@ void ssl_break_clear(ssl_break *brk)
             return;
         }
     } while (!sally_cas_seq(&brk->word, &word, pack(generation_of(word) + 1, 0, 0)));
+    sally_store_seq(&brk->sent_ns, 0);
     sally_break_calm(brk);
 }
 
@@ -283,6 +287,9 @@ static ssl_status report_break(const sally_scope *scope, const ssl_break *source
                reason_of(word));
     if (err != NULL) {
         err->code = reason_of(word);
+    }
+    if (source->bank != NULL) {
+        sally_break_note_report((ssl_break *)(uintptr_t)source);
     }
     if (!scope->keep && source == scope->brk && source == sally_thread_own_break()) {
         ssl_break_clear(scope->brk); /* sends that came since are one with the reported one (B4) */

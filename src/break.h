@@ -75,5 +75,8 @@ void sally_wake_bank_give(sally_wake_bank *bank, const sally_wake *wake);
 
 ssl_status sally_break_new_owner(sally_wake_bank *bank, ssl_break **brk, ssl_error *err);
 void sally_break_lend(ssl_break *brk, const sally_wake *wake); /* NULL takes it back */
+/* Whether a break was sent to an owner token since it was last asked, and in *ns how long it took from
+ * there until a call reported it; until now where none did. */
+bool sally_break_take_latency(ssl_break *brk, int64_t *ns);
 
 #endif

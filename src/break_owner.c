@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "break_object.h"
+#include "clock.h"
 #include "list.h"
 #include "mem.h"
 #include "sync.h"
@@ -99,4 +100,40 @@ ssl_status sally_break_new_owner(sally_wake_bank *bank, ssl_break **brk, ssl_err
 void sally_break_lend(ssl_break *brk, const sally_wake *wake)
 {
     (void)sally_swap_ptr_seq(&brk->wake, (void *)(uintptr_t)wake);
+}
+
+/* ---- how long breaks take (W9) ------------------------------------------------------------- */
+
+/* The first one stays. clock_gettime(2) is async-signal-safe, as a send must be (B3). */
+static void note_time(sally_atomic_u64 *at)
+{
+    uint64_t none = 0;
+    (void)sally_cas_seq(at, &none, (uint64_t)sally_now_ns());
+}
+
+/* The time is there before the word, so whoever sees the break finds it. */
+void sally_break_note_send(ssl_break *brk)
+{
+    note_time(&brk->sent_ns);
+}
+
+void sally_break_note_report(ssl_break *brk)
+{
+    if (sally_load_seq(&brk->sent_ns) != 0) {
+        note_time(&brk->reported_ns);
+    }
+}
+
+/* The report may be that of an earlier break, by another thread that was late to note it. */
+bool sally_break_take_latency(ssl_break *brk, int64_t *ns)
+{
+    uint64_t sent = sally_load_relaxed(&brk->sent_ns);
+    if (sent == 0) {
+        return false;
+    }
+    uint64_t reported = sally_load_seq(&brk->reported_ns);
+    sally_store_seq(&brk->sent_ns, 0);
+    sally_store_seq(&brk->reported_ns, 0);
+    *ns = (reported >= sent ? (int64_t)reported : sally_now_ns()) - (int64_t)sent;
+    return true;
 }

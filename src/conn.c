@@ -87,6 +87,9 @@ void sally_conn_let_go(sally_conn *conn)
 {
     sally_conn_lock(conn);
     conn->held = false;
+    if (conn->engine != NULL) {
+        sally_engine_stop_counting(conn->engine);
+    }
     sally_conn_leave(conn);
     sally_conn_release(conn);
 }

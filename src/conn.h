@@ -113,7 +113,8 @@ bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_wa
 void sally_conn_rest(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);
-/* Lets go of one whose ports are somebody else's now, who may have freed them already. */
+/* Lets go of one whose ports are somebody else's now, who may have freed them already. What it moves is
+ * not counted any more. */
 void sally_conn_let_go(sally_conn *conn);
 void sally_conn_set_owner(sally_conn *conn, ssl_break *owner);
 

@@ -21,6 +21,7 @@
 
 #include "linger.h"
 #include "mem.h"
+#include "observe.h"
 #include "sock.h"
 
 #define ROUNDS     16
@@ -80,19 +81,22 @@ void sally_connection_end(ssl_connection *c)
     sally_server_vacate(server);
 }
 
-static void fail_handshake(ssl_connection *c, sally_atomic_u64 *counter)
+static void fail_handshake(ssl_connection *c, ssl_status why)
 {
-    sally_count(counter);
+    sally_tally *tally = &c->server->tally;
+    sally_count(why == SALLY_TIMEOUT ? &tally->handshakes_timed_out : &tally->handshakes_failed);
+    sally_observe_unshaken(c, why);
     sally_connection_end(c);
 }
 
 /* Ends it before the handshake was done, or after. */
-static void give_up(ssl_connection *c)
+static void give_up(ssl_connection *c, ssl_status why)
 {
-    if (c->progress != SALLY_CLIENT_SHAKEN) {
-        sally_count(&c->server->tally.handshakes_failed);
+    if (c->progress == SALLY_CLIENT_SHAKEN) {
+        sally_connection_end(c);
+    } else {
+        fail_handshake(c, why);
     }
-    sally_connection_end(c);
 }
 
 /* ---- parking ------------------------------------------------------------------------------- */
@@ -105,7 +109,7 @@ static short events_of(sally_want want)
 static void put(ssl_connection *c, short events, ssl_deadline deadline)
 {
     if (sally_park_put(c->server->park, c->task, events, deadline) != 0) {
-        give_up(c);
+        give_up(c, SALLY_SYSTEM);
     }
 }
 
@@ -125,7 +129,7 @@ static void wait_for_peer(ssl_connection *c, sally_want want, ssl_deadline deadl
         }
         put(c, events_of(want), deadline);
     } else {
-        give_up(c);
+        give_up(c, SALLY_CLOSED);
     }
 }
 
@@ -177,7 +181,9 @@ static ssl_served run_handler(ssl_connection *c)
     sally_store_seq(&c->running, 1);
     if (sally_server_stage(c->server) < SALLY_STAGE_BREAKING) {
         sally_count(&c->server->tally.handler_calls);
+        int64_t called_ns = sally_observe_call(c);
         served = options->handler(c, ports.in, ports.out, options->user);
+        c->active_ns = sally_observe_return(c, called_ns);
         sally_shield_reset();
     }
     sally_store_seq(&c->running, 0);
@@ -254,7 +260,6 @@ static void serve(ssl_connection *c, const sally_worker *worker)
             return;
         }
         alive = served == SALLY_KEEP && sally_conn_is_open(c->conn);
-        c->active_ns = sally_now_ns();
         sally_want want;
         if (alive && !has_more(c, worker, &want)) {
             wait_for_peer(c, want, idle_deadline(c));
@@ -285,7 +290,8 @@ static bool make_conn(ssl_connection *c)
 {
     sally_conn_setup setup = {.engine = {.context = c->client.front.context,
                                          .registry = c->client.front.registry,
-                                         .call = "ssl_server"},
+                                         .call = "ssl_server",
+                                         .traffic = sally_observe_traffic(c)},
                               .remote = &c->client.remote,
                               .hold = true};
     sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
@@ -303,6 +309,7 @@ static bool make_conn(ssl_connection *c)
     c->conn = conn;
     sally_mutex_unlock(&c->server->lock);
     c->progress = SALLY_CLIENT_SHAKING;
+    sally_observe_shaking(c);
     return true;
 }
 
@@ -312,6 +319,7 @@ static void settle(ssl_connection *c, const sally_worker *worker)
     const ssl_server_options *options = &c->server->options;
     ssl_ports ports = sally_conn_ports(c->conn);
     sally_count(&c->server->tally.handshakes_done);
+    sally_observe_shaken(c);
     c->progress = SALLY_CLIENT_SHAKEN;
     (void)ssl_port_set_timeout(ports.in, options->read_timeout_ms, NULL);
     (void)ssl_port_set_timeout(ports.out, options->write_timeout_ms, NULL);
@@ -325,9 +333,10 @@ static void settle(ssl_connection *c, const sally_worker *worker)
 static void shake(ssl_connection *c, const sally_worker *worker)
 {
     sally_want want;
-    switch (sally_conn_handshake_step(c->conn, &want, NULL)) {
+    ssl_error err;
+    switch (sally_conn_handshake_step(c->conn, &want, &err)) {
     case SALLY_STEP_DONE: settle(c, worker); break;
-    case SALLY_STEP_FAILED: fail_handshake(c, &c->server->tally.handshakes_failed); break;
+    case SALLY_STEP_FAILED: fail_handshake(c, err.status); break;
     case SALLY_STEP_AGAIN:
     case SALLY_STEP_ASK:
     case SALLY_STEP_WANT: wait_for_peer(c, want, c->handshake_deadline); break;
@@ -342,7 +351,7 @@ static void greet(ssl_connection *c, const sally_turn *turn)
     } else if (make_conn(c)) {
         shake(c, turn->worker);
     } else {
-        fail_handshake(c, &c->server->tally.handshakes_failed);
+        fail_handshake(c, SALLY_MEMORY);
     }
 }
 
@@ -368,9 +377,9 @@ static void expire(ssl_connection *c)
     if (c->progress == SALLY_CLIENT_SHAKEN) {
         expire_idle(c);
     } else if (sally_deadline_passed(c->handshake_deadline)) {
-        fail_handshake(c, &c->server->tally.handshakes_timed_out);
+        fail_handshake(c, SALLY_TIMEOUT);
     } else {
-        fail_handshake(c, &c->server->tally.handshakes_failed);
+        fail_handshake(c, SALLY_CLOSED); /* a drain hurries */
     }
 }
 

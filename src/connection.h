@@ -31,9 +31,10 @@ struct ssl_connection {
     sally_client client; /* fd: until there is a conn */
     sally_progress progress;
     ssl_deadline handshake_deadline;
-    int64_t active_ns; /* when the peer was last heard, or a handler last done */
-    bool brisk;        /* the peer answered at once last time */
-    bool instant;      /* ... and before anybody looked */
+    int64_t shaking_ns; /* when the handshake began */
+    int64_t active_ns;  /* when the peer was last heard, or a handler last done */
+    bool brisk;         /* the peer answered at once last time */
+    bool instant;       /* ... and before anybody looked */
     void *user;
     void (*destroy_user)(void *user);
     /* the holder's to write, under the server's lock once `conn` is there; a drain reads them */

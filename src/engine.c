@@ -126,6 +126,7 @@ ssl_status sally_engine_new(const sally_engine_setup *setup, sally_transport *tr
     sally_ossl_end();
     if (status == SALLY_OK) {
         (*engine)->bio.next = transport;
+        (*engine)->bio.traffic = setup->traffic;
     }
     return status;
 }
@@ -240,7 +241,9 @@ static sally_step take(sally_engine *e, take_plaintext how, void *buf, size_t n,
 
 sally_step sally_engine_read(sally_engine *e, void *buf, size_t n, size_t *got, sally_want *wanted)
 {
-    return take(e, SSL_read_ex, buf, n, got, wanted);
+    sally_step step = take(e, SSL_read_ex, buf, n, got, wanted);
+    sally_traffic_count(e->bio.traffic, SALLY_PLAIN_RECEIVED, *got);
+    return step;
 }
 
 sally_step sally_engine_look(sally_engine *e, sally_want *wanted)
@@ -270,6 +273,7 @@ sally_step sally_engine_write(sally_engine *e, const void *buf, size_t n, size_t
         sally_ossl_end();
         return sally_engine_fail(e, sally_engine_dead_way_out(e));
     }
+    sally_traffic_count(e->bio.traffic, SALLY_PLAIN_SENT, *done);
     return result == 1 ? SALLY_STEP_DONE : sally_engine_refused(e, result, wanted);
 }
 
@@ -337,6 +341,11 @@ unsigned long sally_engine_receives(const sally_engine *e)
 void sally_engine_read_ahead(sally_engine *e)
 {
     SSL_set_read_ahead(e->ssl, 1);
+}
+
+void sally_engine_stop_counting(sally_engine *e)
+{
+    e->bio.traffic = NULL;
 }
 
 void sally_engine_release_buffers(sally_engine *e)

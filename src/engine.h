@@ -24,6 +24,7 @@
 #include "sallyport/ocsp.h"
 #include "sallyport/registry.h"
 #include "sallyport/session.h"
+#include "traffic.h"
 #include "transport.h"
 
 /* The most plaintext in a TLS record (RFC 8446 section 5.1), in bytes. */
@@ -64,6 +65,7 @@ typedef struct sally_engine_setup {
     const ssl_alpn_name *alpn;  /* client: offered in place of the context's names; checked */
     size_t alpn_count;          /* 0: the context's */
     const ssl_session *session; /* client: to be resumed where it fits; may be NULL */
+    sally_traffic *traffic; /* counts what is moved, until sally_engine_stop_counting; or NULL */
 } sally_engine_setup;
 
 /* Takes the transport over on success only. */
@@ -103,6 +105,7 @@ size_t sally_engine_unsent(const sally_engine *e);
 unsigned long sally_engine_receives(const sally_engine *e);
 /* Ends `exact` of the setup. */
 void sally_engine_read_ahead(sally_engine *e);
+void sally_engine_stop_counting(sally_engine *e);
 /* Gives record buffers back while the connection is idle. */
 void sally_engine_release_buffers(sally_engine *e);
 sally_transport *sally_engine_transport(sally_engine *e);

@@ -19,6 +19,7 @@
 #include "connection.h"
 #include "error.h"
 #include "mem.h"
+#include "observe.h"
 #include "sock.h"
 
 /* Clients taken in one turn. */
@@ -58,6 +59,7 @@ static intake take_one(const sally_gate *gate)
     sally_count(&server->tally.accepted);
     if (!sally_connection_begin(server, &client)) {
         sally_count(&server->tally.handshakes_failed);
+        sally_observe_turned_away(server);
         return refuse(server, ENOMEM);
     }
     return INTAKE_TOOK;

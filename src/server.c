@@ -65,6 +65,9 @@ static ssl_status open_parts(ssl_server *server, ssl_error *err)
         server->park = sally_park_open();
         error = server->park != NULL ? 0 : errno;
     }
+    if (error == 0) {
+        error = sally_probe_open(&server->probe, server->park, &server->metrics.queue_wait);
+    }
     if (error != 0) {
         return sally_fail_errno(err, error, SALLY_PHASE_SERVE, "ssl_server_new");
     }
@@ -82,6 +85,7 @@ static void free_parts(ssl_server *server)
     for (int i = 0; i < server->listener_count; i++) {
         ssl_free_listener(server->listeners[i]);
     }
+    sally_probe_close(&server->probe);
     sally_park_close(server->park);
     sally_wake_bank_release(server->bank);
     sally_wake_close(&server->empty);

@@ -13,8 +13,10 @@
 
 #include "atomic.h"
 #include "list.h"
+#include "metrics.h"
 #include "park.h"
 #include "pool.h"
+#include "probe.h"
 #include "sallyport/server.h"
 #include "sync.h"
 
@@ -51,6 +53,8 @@ struct ssl_server {
     int listener_count;
     sally_node gates;
     sally_tally tally;
+    sally_metrics metrics;
+    sally_probe probe; /* of how long workers let a ready task wait */
     sally_mutex lock;
     /* lock */
     sally_atomic_u64 stage;

@@ -1,4 +1,4 @@
-// break.c and break_owner.c: tokens, their words and their wakes. Rules: B3 B4 B5 B10 E2 W2.
+// break.c and break_owner.c: tokens, their words and their wakes. Rules: B3 B4 B5 B10 E2 W2 W9.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -298,6 +298,35 @@ TEST(BreakOwner, W2_HasAWakeOnlyWhileOneIsLent)
     EXPECT_EQ(SALLY_OK, ssl_break_send(owner, 6)); // nobody listens; nothing is written
     EXPECT_EQ(SALLY_BREAK, check(owner));
     ssl_break_release(owner); // the last one closes the bank
+}
+
+TEST(BreakOwner, W9_ASendIsTimedOnceUntilItIsReported)
+{
+    sally_wake_bank *bank = sally_wake_bank_new();
+    ssl_break *owner = nullptr;
+    ASSERT_EQ(SALLY_OK, sally_break_new_owner(bank, &owner, nullptr));
+    int64_t ns = -1;
+    EXPECT_FALSE(sally_break_take_latency(owner, &ns)) << "nothing was sent";
+    int64_t before = sally_now_ns();
+    EXPECT_EQ(SALLY_OK, ssl_break_send(owner, 5));
+    EXPECT_EQ(SALLY_BREAK, check(owner));
+    int64_t most = sally_now_ns() - before;
+    while (sally_now_ns() - before <= 2 * most) {} // what comes after the report does not count
+    EXPECT_EQ(SALLY_BREAK, check(owner));
+    EXPECT_TRUE(sally_break_take_latency(owner, &ns));
+    EXPECT_LE(0, ns);
+    EXPECT_GE(most, ns);
+    EXPECT_FALSE(sally_break_take_latency(owner, &ns)) << "once";
+    EXPECT_EQ(SALLY_BREAK, check(owner)) << "it is pending still, and this is no new one";
+    ssl_break_clear(owner);
+    EXPECT_EQ(SALLY_OK, ssl_break_send(owner, 6));
+    EXPECT_TRUE(sally_break_take_latency(owner, &ns)) << "unreported: until now";
+    ssl_break_clear(owner);
+    EXPECT_EQ(SALLY_OK, ssl_break_send(owner, 7));
+    ssl_break_clear(owner);
+    EXPECT_FALSE(sally_break_take_latency(owner, &ns)) << "taken back";
+    ssl_break_release(owner);
+    sally_wake_bank_release(bank);
 }
 
 TEST(BreakOwner, W2_ASentTokenIsSeenWhenAWakeIsLentLater)

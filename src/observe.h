@@ -1,0 +1,23 @@
+/* L7 service: what becomes of a server's clients, told to its numbers. One call for each thing that
+ * happens; what follows from it is none of the caller's business. */
+#ifndef SALLY_OBSERVE_H
+#define SALLY_OBSERVE_H
+
+#include "connection.h"
+
+/* The first bytes are there, and the handshake begins. */
+void sally_observe_shaking(ssl_connection *c);
+/* Where the bytes that it moves are counted. */
+sally_traffic *sally_observe_traffic(const ssl_connection *c);
+/* It is done. */
+void sally_observe_shaken(ssl_connection *c);
+/* It came to nothing, perhaps before it began. */
+void sally_observe_unshaken(const ssl_connection *c, ssl_status why);
+/* A client was taken that could not even become a connection. */
+void sally_observe_turned_away(ssl_server *server);
+
+/* A handler is about to be called: when, for the other one, which says when it was done. */
+int64_t sally_observe_call(ssl_connection *c);
+int64_t sally_observe_return(ssl_connection *c, int64_t called_ns);
+
+#endif
