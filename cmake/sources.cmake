@@ -128,7 +128,8 @@ set(sally_l7_service
     drain.c
     probe.c
     observe.c
-    metrics.c)
+    metrics.c
+    prometheus.c)
 
 set(sally_sources
     ${sally_l0_base}

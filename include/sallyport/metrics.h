@@ -79,6 +79,44 @@ typedef struct ssl_metrics {
 SALLY_API ssl_status ssl_server_metrics(const ssl_server *server, ssl_metrics *metrics,
                                         ssl_error *err);
 
+/* ---- text for Prometheus --------------------------------------------------------------------- */
+
+/** One label of all lines of a sample, as instance="a". */
+typedef struct ssl_metrics_label {
+    const char *name;  /**< [a-zA-Z_][a-zA-Z0-9_]*, and none that the lines have of themselves */
+    const char *value; /**< any text in UTF-8; escaped where it must be */
+} ssl_metrics_label;
+
+/** The snapshot of one server, and what tells its lines from those of others. */
+typedef struct ssl_metrics_sample {
+    const ssl_metrics *metrics;
+    const ssl_metrics_label *labels; /**< may be NULL where there are none */
+    size_t label_count;
+    uint64_t reserved[4];
+} ssl_metrics_sample;
+
+/** Takes a part of the text, which has no NUL; false: no more, please. */
+typedef bool (*ssl_metrics_sink)(const char *text, size_t length, void *user);
+
+/**
+ * Writes samples in the text format 0.0.4 of Prometheus, part by part, to `sink`. Several servers are
+ * several samples of one text, each with labels that no other has: the format wants each metric told
+ * once, with the lines of all servers below. Times are in seconds, sizes in bytes. docs/metrics.md lists
+ * the names.
+ * Blocks: in the sink only. Threads: any. Ownership: borrows everything for the call.
+ * Errors: USAGE (NULL, a label that is not one, or is told twice: the text names it), LIMIT (the sink
+ *   wanted no more). Keeps: W9.
+ */
+SALLY_API ssl_status ssl_metrics_write(const ssl_metrics_sample *samples, size_t count,
+                                       ssl_metrics_sink sink, void *user, ssl_error *err);
+
+/** ssl_metrics_write into the caller's buffer of `size` bytes, with a NUL behind; *length (may be NULL) is
+ *  the length of the whole text, also where it does not fit: then nothing is in the buffer (LIMIT), and
+ *  *length + 1 bytes are enough, until a number grows. `text` NULL with `size` 0 asks for the length.
+ *  Threads: any. Errors: USAGE, LIMIT. Keeps: W9. */
+SALLY_API ssl_status ssl_metrics_text(const ssl_metrics_sample *samples, size_t count, char *text,
+                                      size_t size, size_t *length, ssl_error *err);
+
 #ifdef __cplusplus
 }
 #endif
