@@ -8,6 +8,7 @@ set(sally_l0_base
     clock.c
     deadlines.c
     histogram.c
+    log.c
     sync.c
     stream_${SALLYPORT_STREAM}.c
     buf.c)
@@ -128,6 +129,7 @@ set(sally_l7_service
     drain.c
     probe.c
     observe.c
+    server_log.c
     metrics.c
     prometheus.c)
 

@@ -14,6 +14,7 @@
 #include "sallyport/library.h"
 #include "sallyport/listener.h"
 #include "sallyport/load.h"
+#include "sallyport/log.h"
 #include "sallyport/memory.h"
 #include "sallyport/metrics.h"
 #include "sallyport/names.h"

@@ -19,6 +19,7 @@
 
 #include <poll.h>
 
+#include "error.h"
 #include "linger.h"
 #include "mem.h"
 #include "observe.h"
@@ -81,11 +82,11 @@ void sally_connection_end(ssl_connection *c)
     sally_server_vacate(server);
 }
 
-static void fail_handshake(ssl_connection *c, ssl_status why)
+static void fail_handshake(ssl_connection *c, ssl_status why, const ssl_error *err)
 {
     sally_tally *tally = &c->server->tally;
     sally_count(why == SALLY_TIMEOUT ? &tally->handshakes_timed_out : &tally->handshakes_failed);
-    sally_observe_unshaken(c, why);
+    sally_observe_unshaken(c, why, err);
     sally_connection_end(c);
 }
 
@@ -95,7 +96,7 @@ static void give_up(ssl_connection *c, ssl_status why)
     if (c->progress == SALLY_CLIENT_SHAKEN) {
         sally_connection_end(c);
     } else {
-        fail_handshake(c, why);
+        fail_handshake(c, why, NULL);
     }
 }
 
@@ -286,7 +287,7 @@ static void serve_if_ready(ssl_connection *c, const sally_worker *worker)
 /* ---- the handshake ------------------------------------------------------------------------- */
 
 /* From here on the transport owns the fd, and keeps it open until the park has let go of it. */
-static bool make_conn(ssl_connection *c)
+static bool make_conn(ssl_connection *c, ssl_error *err)
 {
     sally_conn_setup setup = {.engine = {.context = c->client.front.context,
                                          .registry = c->client.front.registry,
@@ -296,11 +297,12 @@ static bool make_conn(ssl_connection *c)
                               .hold = true};
     sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
     if (transport == NULL) {
+        (void)sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, "ssl_server");
         return false;
     }
     c->client.fd = -1;
     sally_conn *conn;
-    if (sally_conn_new(&setup, transport, &conn, NULL) != SALLY_OK) {
+    if (sally_conn_new(&setup, transport, &conn, err) != SALLY_OK) {
         sally_buf nothing = {0};
         transport->ops->finish(transport, &nothing, false);
         return false;
@@ -336,7 +338,7 @@ static void shake(ssl_connection *c, const sally_worker *worker)
     ssl_error err;
     switch (sally_conn_handshake_step(c->conn, &want, &err)) {
     case SALLY_STEP_DONE: settle(c, worker); break;
-    case SALLY_STEP_FAILED: fail_handshake(c, err.status); break;
+    case SALLY_STEP_FAILED: fail_handshake(c, err.status, &err); break;
     case SALLY_STEP_AGAIN:
     case SALLY_STEP_ASK:
     case SALLY_STEP_WANT: wait_for_peer(c, want, c->handshake_deadline); break;
@@ -346,12 +348,13 @@ static void shake(ssl_connection *c, const sally_worker *worker)
 /* An event without input is a drain's call to hurry. */
 static void greet(ssl_connection *c, const sally_turn *turn)
 {
+    ssl_error err;
     if (turn->events == POLLOUT) {
         wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
-    } else if (make_conn(c)) {
+    } else if (make_conn(c, &err)) {
         shake(c, turn->worker);
     } else {
-        fail_handshake(c, SALLY_MEMORY);
+        fail_handshake(c, err.status, &err);
     }
 }
 
@@ -368,6 +371,7 @@ static void expire_idle(ssl_connection *c)
     }
     if (stage == SALLY_STAGE_SERVING) {
         sally_count(&c->server->tally.idle_timed_out);
+        sally_observe_idle(c);
     }
     sally_connection_end(c);
 }
@@ -377,9 +381,9 @@ static void expire(ssl_connection *c)
     if (c->progress == SALLY_CLIENT_SHAKEN) {
         expire_idle(c);
     } else if (sally_deadline_passed(c->handshake_deadline)) {
-        fail_handshake(c, SALLY_TIMEOUT);
+        fail_handshake(c, SALLY_TIMEOUT, NULL);
     } else {
-        fail_handshake(c, SALLY_CLOSED); /* a drain hurries */
+        fail_handshake(c, SALLY_CLOSED, NULL); /* a drain hurries */
     }
 }
 

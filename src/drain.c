@@ -19,6 +19,7 @@
 #include "gate.h"
 #include "linger.h"
 #include "listener.h"
+#include "observe.h"
 #include "ossl.h"
 #include "wait.h"
 
@@ -179,6 +180,7 @@ static void stop_pool(ssl_server *server)
 static size_t pass_stages(drain *d)
 {
     ssl_server *server = d->server;
+    sally_observe_drain(server);
     stop_accepting(server);
     await_empty(d, d->soft);
     break_handlers(server);
@@ -189,6 +191,7 @@ static size_t pass_stages(drain *d)
     discard_gates(server);
     close_listeners(server);
     await_lingering(d);
+    sally_observe_drained(server, cut);
     return cut;
 }
 

@@ -42,6 +42,7 @@ static intake refuse(ssl_server *server, int error)
         return INTAKE_NONE;
     }
     sally_count(&server->tally.accept_failures);
+    sally_observe_accept_failure(server, error);
     return INTAKE_FAILED;
 }
 

@@ -1,15 +1,19 @@
-/* L7 service: what becomes of a server's clients, told to its numbers (observe.h).
+/* L7 service: what becomes of a server's clients, told to its numbers and its log (observe.h).
  *
  * No locks: a connection is its holder's, and the numbers are anybody's at any time.
  */
 #include "observe.h"
 
+#include "error.h"
 #include "sallyport/session.h"
+#include "server_log.h"
 
 static sally_stripe *stripe_of(const ssl_connection *c)
 {
     return sally_metrics_stripe(&c->server->metrics, c);
 }
+
+/* ---- clients ------------------------------------------------------------------------------- */
 
 void sally_observe_shaking(ssl_connection *c)
 {
@@ -31,15 +35,60 @@ void sally_observe_shaken(ssl_connection *c)
     }
 }
 
-void sally_observe_unshaken(const ssl_connection *c, ssl_status why)
+static void log_of_client(const ssl_connection *c, ssl_log_record *record)
+{
+    if (sally_log_wants(&c->server->log, record->level)) {
+        char peer[SALLY_ADDR_TEXT_SIZE];
+        sally_addr_text_port(&c->client.remote, peer, sizeof peer);
+        record->peer = peer;
+        sally_server_log(c->server, record);
+    }
+}
+
+static const char *words_for(ssl_status why)
+{
+    switch (why) {
+    case SALLY_TIMEOUT: return "the handshake was not done in time";
+    case SALLY_CLOSED: return "the handshake was not done when the server was drained";
+    default: return "the client could not be waited for";
+    }
+}
+
+void sally_observe_unshaken(const ssl_connection *c, ssl_status why, const ssl_error *err)
 {
     (void)sally_add_relaxed(&stripe_of(c)->handshakes[why], 1);
+    log_of_client(c, &(ssl_log_record){.level = SALLY_LOG_INFO,
+                                       .event = SALLY_LOG_HANDSHAKE_FAILED,
+                                       .status = why,
+                                       .code = err != NULL ? err->code : 0,
+                                       .sys_errno = err != NULL ? err->sys_errno : 0,
+                                       .text = err != NULL ? err->text : words_for(why)});
 }
 
 void sally_observe_turned_away(ssl_server *server)
 {
     (void)sally_add_relaxed(&server->metrics.stripes[0].handshakes[SALLY_MEMORY], 1);
 }
+
+void sally_observe_accept_failure(const ssl_server *server, int error)
+{
+    if (sally_log_wants(&server->log, SALLY_LOG_WARNING)) {
+        ssl_error why;
+        (void)sally_fail_errno(&why, error, SALLY_PHASE_ACCEPT,
+                               "ssl_server: a client could not be taken");
+        sally_server_log_error(server, SALLY_LOG_WARNING, SALLY_LOG_ACCEPT_FAILED, &why);
+    }
+}
+
+void sally_observe_idle(const ssl_connection *c)
+{
+    log_of_client(c, &(ssl_log_record){.level = SALLY_LOG_DEBUG,
+                                       .event = SALLY_LOG_IDLE_CLOSED,
+                                       .status = SALLY_TIMEOUT,
+                                       .text = "the client was silent for too long"});
+}
+
+/* ---- handlers ------------------------------------------------------------------------------ */
 
 int64_t sally_observe_call(ssl_connection *c)
 {
@@ -58,4 +107,35 @@ int64_t sally_observe_return(ssl_connection *c, int64_t called_ns)
         sally_histogram_add(&stripe->break_latency, latency_ns);
     }
     return now_ns;
+}
+
+/* ---- the server ---------------------------------------------------------------------------- */
+
+void sally_observe_start_failure(const ssl_server *server, ssl_status why, const ssl_error *err)
+{
+    ssl_error known;
+    if (err == NULL) {
+        (void)sally_fail(&known, why, SALLY_PHASE_SERVE, "a thread of the server did not start");
+        err = &known;
+    }
+    sally_server_log_error(server, SALLY_LOG_ERROR, SALLY_LOG_START_FAILED, err);
+}
+
+void sally_observe_drain(const ssl_server *server)
+{
+    sally_server_log(server, &(ssl_log_record){.level = SALLY_LOG_INFO,
+                                               .event = SALLY_LOG_DRAIN_BEGUN,
+                                               .count = sally_load_relaxed(&server->tally.open),
+                                               .text = "the drain begins"});
+}
+
+void sally_observe_drained(const ssl_server *server, size_t cut)
+{
+    bool whole = cut == 0;
+    sally_server_log(server, &(ssl_log_record){.level = whole ? SALLY_LOG_INFO : SALLY_LOG_WARNING,
+                                               .event = SALLY_LOG_DRAIN_ENDED,
+                                               .status = whole ? SALLY_OK : SALLY_TIMEOUT,
+                                               .count = cut,
+                                               .text = whole ? "the server is drained"
+                                                             : "handlers were cut by the drain"});
 }

@@ -1,5 +1,6 @@
-/* L7 service: what becomes of a server's clients, told to its numbers. One call for each thing that
- * happens; what follows from it is none of the caller's business. */
+/* L7 service: what becomes of a server's clients, told to its numbers and to its log. One call for each
+ * thing that happens; what follows from it is none of the caller's business. No lock may be held: the log
+ * is the program's. */
 #ifndef SALLY_OBSERVE_H
 #define SALLY_OBSERVE_H
 
@@ -11,13 +12,22 @@ void sally_observe_shaking(ssl_connection *c);
 sally_traffic *sally_observe_traffic(const ssl_connection *c);
 /* It is done. */
 void sally_observe_shaken(ssl_connection *c);
-/* It came to nothing, perhaps before it began. */
-void sally_observe_unshaken(const ssl_connection *c, ssl_status why);
+/* It came to nothing, perhaps before it began; `err` (may be NULL) knows more than `why`. */
+void sally_observe_unshaken(const ssl_connection *c, ssl_status why, const ssl_error *err);
 /* A client was taken that could not even become a connection. */
 void sally_observe_turned_away(ssl_server *server);
+/* No client could be taken, for want of something. */
+void sally_observe_accept_failure(const ssl_server *server, int error);
+/* It was silent for too long. */
+void sally_observe_idle(const ssl_connection *c);
 
 /* A handler is about to be called: when, for the other one, which says when it was done. */
 int64_t sally_observe_call(ssl_connection *c);
 int64_t sally_observe_return(ssl_connection *c, int64_t called_ns);
+
+/* A server, or one of its threads, did not start. `err` may be NULL. */
+void sally_observe_start_failure(const ssl_server *server, ssl_status why, const ssl_error *err);
+void sally_observe_drain(const ssl_server *server);
+void sally_observe_drained(const ssl_server *server, size_t cut);
 
 #endif

@@ -12,6 +12,7 @@
 #include "gate.h"
 #include "listener.h"
 #include "mem.h"
+#include "observe.h"
 #include "ossl.h"
 
 /* ---- options ------------------------------------------------------------------------------- */
@@ -258,6 +259,7 @@ ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
     }
     if (status != SALLY_OK) {
         undo_start(server);
+        sally_observe_start_failure(server, status, err);
     }
     return status;
 }

@@ -17,6 +17,7 @@
 #include "park.h"
 #include "pool.h"
 #include "probe.h"
+#include "sallyport/log.h"
 #include "sallyport/server.h"
 #include "sync.h"
 
@@ -53,6 +54,7 @@ struct ssl_server {
     int listener_count;
     sally_node gates;
     sally_tally tally;
+    ssl_log log;
     sally_metrics metrics;
     sally_probe probe; /* of how long workers let a ready task wait */
     sally_mutex lock;

@@ -2,13 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <set>
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "scenario/service.h"
 #include "support/guards.h"
+#include "support/no_descriptors.h"
 #include "support/rng.h"
 
 using namespace sallytest;
@@ -132,55 +129,6 @@ TEST_F(Limits, L1_AFailedHandshakeTellsThePeerWhy)
     EXPECT_EQ(Raw::Alert, client->handshake()) << client->last_error();
     EXPECT_EQ(70, client->last_alert()) << "protocol_version";
 }
-
-namespace
-{
-
-// Takes every descriptor that is left, under a limit close to what is open now.
-class NoDescriptors
-{
-  public:
-    NoDescriptors()
-    {
-        getrlimit(RLIMIT_NOFILE, &before_);
-        int highest = *open_fds_.rbegin();
-        rlimit few = before_;
-        few.rlim_cur = static_cast<rlim_t>(highest) + 8;
-        setrlimit(RLIMIT_NOFILE, &few);
-        for (int fd = dup(0); fd >= 0; fd = dup(0)) {
-            taken_.push_back(Fd(fd));
-        }
-    }
-    ~NoDescriptors()
-    {
-        setrlimit(RLIMIT_NOFILE, &before_);
-    }
-    void give_back(size_t count)
-    {
-        for (size_t i = 0; i < count && !taken_.empty(); i++) {
-            taken_.pop_back();
-        }
-    }
-    void give_all_back()
-    {
-        taken_.clear();
-    }
-
-  private:
-    static std::set<int> numbers()
-    {
-        std::set<int> found;
-        for (auto &entry : open_fds()) {
-            found.insert(entry.first);
-        }
-        return found;
-    }
-    std::set<int> open_fds_ = numbers();
-    rlimit before_ = {};
-    std::vector<Fd> taken_;
-};
-
-} // namespace
 
 TEST_F(Limits, W5_WithoutDescriptorsTheServerWaitsAndComesBackWithinASecond)
 {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sallyport/log.h"
 #include "support/certs.h"
 #include "support/handles.h"
 #include "support/pairs.h"
@@ -65,7 +66,8 @@ inline ssl_served echo_line(ssl_connection *, ssl_port *in, ssl_port *out)
 class Service
 {
   public:
-    explicit Service(Handler handler, ssl_server_options options = service_options())
+    explicit Service(Handler handler, ssl_server_options options = service_options(),
+                     const ssl_log *log = nullptr)
         : handler_(std::move(handler)), context_(server_context())
     {
         options.handler = call_handler;
@@ -74,6 +76,7 @@ class Service
         ssl_error err;
         EXPECT_TRUE(is(SALLY_OK, ssl_server_new(&options, &server, &err), err));
         server_.reset(server);
+        EXPECT_TRUE(is(SALLY_OK, ssl_server_set_log(server, log, &err), err));
         port_ = add_listener();
         EXPECT_TRUE(is(SALLY_OK, ssl_server_start(server, &err), err));
     }

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "support/certs.h"
 #include "support/faults.h"
@@ -114,5 +116,29 @@ TEST_F(ServerFaults, E2_AServerThatDidNotStartCanBeStartedLater)
             }
             EXPECT_TRUE(is(threads ? SALLY_SYSTEM : SALLY_MEMORY, status, err));
         }
+    }
+}
+
+TEST_F(ServerFaults, W9_AServerThatDidNotStartSaysSoInItsLog)
+{
+    std::vector<std::string> lines;
+    ssl_log log = SALLY_LOG;
+    log.user = &lines;
+    log.call = [](const ssl_log_record *record, void *user) {
+        char line[SALLY_LOG_LINE_SIZE];
+        ssl_log_line(record, line, sizeof line);
+        static_cast<std::vector<std::string> *>(user)->push_back(line);
+    };
+    for (bool with_error : {true, false}) {
+        Server server = with_listener();
+        ssl_error err;
+        ASSERT_TRUE(is(SALLY_OK, ssl_server_set_log(server.get(), &log, &err), err));
+        lines.clear();
+        sally_thread_fail_at(2);
+        EXPECT_EQ(SALLY_SYSTEM, ssl_server_start(server.get(), with_error ? &err : nullptr));
+        sally_thread_fail_at(0);
+        ASSERT_EQ(1u, lines.size());
+        EXPECT_EQ(0u, lines[0].find("level=error event=start_failed status=SYSTEM")) << lines[0];
+        EXPECT_EQ(with_error, lines[0].find("worker 1 of 2") != std::string::npos) << lines[0];
     }
 }

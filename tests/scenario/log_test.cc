@@ -1,0 +1,294 @@
+// What a server tells its program when nobody has asked. Rules: W9.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <mutex>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sallyport/log.h"
+#include "sallyport/metrics.h"
+#include "scenario/service.h"
+#include "support/no_descriptors.h"
+
+using namespace sallytest;
+
+namespace
+{
+
+struct Told {
+    ssl_log_level level;
+    ssl_log_event event;
+    ssl_status status;
+    int code;
+    int sys_errno;
+    uint64_t count;
+    const ssl_server *server;
+    std::string peer;
+    std::string name;
+    std::string text;
+};
+
+// Gets records from any thread.
+class Listening
+{
+  public:
+    explicit Listening(ssl_log_level level = SALLY_LOG_DEBUG)
+    {
+        log_.call = [](const ssl_log_record *record, void *user) {
+            static_cast<Listening *>(user)->take(*record);
+        };
+        log_.user = this;
+        log_.level = level;
+    }
+    const ssl_log *log() const
+    {
+        return &log_;
+    }
+    ssl_log *log()
+    {
+        return &log_;
+    }
+    std::vector<Told> told(ssl_log_event event)
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        std::vector<Told> found;
+        for (const Told &told : told_) {
+            if (told.event == event) {
+                found.push_back(told);
+            }
+        }
+        return found;
+    }
+    // The first of that kind, once it is there.
+    Told first(ssl_log_event event)
+    {
+        EXPECT_TRUE(eventually([&] { return !told(event).empty(); }, 15))
+            << ssl_log_event_name(event);
+        std::vector<Told> found = told(event);
+        return found.empty() ? Told{} : found.front();
+    }
+    size_t count()
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        return told_.size();
+    }
+    std::function<void()> inside; // run in the logger, before it returns
+
+  private:
+    void take(const ssl_log_record &r)
+    {
+        if (inside) {
+            inside();
+        }
+        std::lock_guard<std::mutex> guard(lock_);
+        told_.push_back({r.level, r.event, r.status, r.code, r.sys_errno, r.count, r.server, r.peer,
+                         r.name, r.text});
+    }
+
+    std::mutex lock_;
+    std::vector<Told> told_;
+    ssl_log log_ = SALLY_LOG;
+};
+
+// The port at the client's end.
+std::string address_of(const Fd &fd)
+{
+    sockaddr_in own = {};
+    socklen_t size = sizeof own;
+    EXPECT_EQ(0, getsockname(fd.get(), reinterpret_cast<sockaddr *>(&own), &size));
+    return "127.0.0.1:" + std::to_string(ntohs(own.sin_port));
+}
+
+bool has(const std::string &text, const std::string &part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+class Logging : public testing::Test
+{
+  protected:
+    Logging()
+    {
+        warm_up();
+    }
+};
+
+} // namespace
+
+TEST_F(Logging, W9_AFailedHandshakeTellsWhoAndWhy)
+{
+    Listening listening;
+    Service service(echo_once, service_options(), listening.log());
+    Fd babbling = connect_to(service.port());
+    std::string address = address_of(babbling);
+    ASSERT_EQ(18, write(babbling.get(), "GET / HTTP/1.0\r\n\r\n", 18));
+    Told told = listening.first(SALLY_LOG_HANDSHAKE_FAILED);
+    EXPECT_EQ(SALLY_LOG_INFO, told.level);
+    EXPECT_EQ(SALLY_PROTOCOL, told.status);
+    EXPECT_EQ(service.get(), told.server);
+    EXPECT_EQ(address, told.peer);
+    EXPECT_TRUE(has(told.text, address)) << told.text;
+}
+
+TEST_F(Logging, W9_AnAlertIsThereAsANumber)
+{
+    Listening listening;
+    Service service(echo_once, service_options(), listening.log());
+    RawOptions distrustful = raw_client();
+    distrustful.trust = "other-ca";
+    auto peer = raw_peer(connect_to(service.port()), distrustful);
+    EXPECT_NE(Raw::Ok, peer->handshake());
+    Told told = listening.first(SALLY_LOG_HANDSHAKE_FAILED);
+    EXPECT_EQ(SALLY_PEER, told.status);
+    EXPECT_EQ(48, told.code) << "unknown_ca";
+}
+
+TEST_F(Logging, W9_TimeoutsOfHandshakesAndIdleClientsAreTold)
+{
+    Listening listening;
+    ssl_server_options options = service_options();
+    options.handshake_timeout_ms = 200;
+    options.idle_timeout_ms = 200;
+    Service service(echo_once, options, listening.log());
+    Fd silent = connect_to(service.port());
+    Told told = listening.first(SALLY_LOG_HANDSHAKE_FAILED);
+    EXPECT_EQ(SALLY_TIMEOUT, told.status);
+    EXPECT_EQ(address_of(silent), told.peer);
+    auto idle = service.client();
+    told = listening.first(SALLY_LOG_IDLE_CLOSED);
+    EXPECT_EQ(SALLY_LOG_DEBUG, told.level);
+    EXPECT_TRUE(has(told.peer, "127.0.0.1:"));
+}
+
+TEST_F(Logging, W9_ADrainTellsItsBeginningAndItsEnd)
+{
+    Listening listening;
+    Service service(echo_once, service_options(), listening.log());
+    auto client = service.client();
+    expect_echo(client.get(), "x");
+    ASSERT_TRUE(service.rests(1));
+    Thread drainer([&] { EXPECT_EQ(SALLY_OK, service.drain(10000, 10000)); });
+    EXPECT_EQ(Raw::Eof, end_of(client.get()));
+    client->end();
+    drainer.join();
+    EXPECT_EQ(1u, listening.first(SALLY_LOG_DRAIN_BEGUN).count);
+    Told told = listening.first(SALLY_LOG_DRAIN_ENDED);
+    EXPECT_EQ(SALLY_LOG_INFO, told.level);
+    EXPECT_EQ(SALLY_OK, told.status);
+    EXPECT_EQ(0u, told.count);
+}
+
+TEST_F(Logging, W9_HandlersThatADrainCutsAreAWarning)
+{
+    Listening listening;
+    Latch entered;
+    Service service(
+        [&](ssl_connection *, ssl_port *in, ssl_port *) {
+            char byte;
+            size_t got;
+            while (ssl_read(in, &byte, 1, &got, nullptr) != SALLY_CLOSED) {
+                entered.open();
+            }
+            return SALLY_DONE;
+        },
+        service_options(), listening.log());
+    auto client = service.client();
+    ASSERT_EQ(Raw::Ok, client->write_all("!"));
+    ASSERT_TRUE(entered.wait());
+    EXPECT_EQ(SALLY_TIMEOUT, service.drain(0, 0));
+    Told told = listening.first(SALLY_LOG_DRAIN_ENDED);
+    EXPECT_EQ(SALLY_LOG_WARNING, told.level);
+    EXPECT_EQ(1u, told.count);
+}
+
+TEST_F(Logging, W9_ClientsThatCannotBeTakenAreAWarning)
+{
+    Listening listening(SALLY_LOG_WARNING);
+    Service service(echo_once, service_options(), listening.log());
+    NoDescriptors none;
+    none.give_back(1);
+    Fd client = connect_to(service.port());
+    Told told = listening.first(SALLY_LOG_ACCEPT_FAILED);
+    none.give_all_back();
+    EXPECT_EQ(SALLY_LOG_WARNING, told.level);
+    EXPECT_EQ(SALLY_SYSTEM, told.status);
+    EXPECT_EQ(EMFILE, told.sys_errno);
+}
+
+TEST_F(Logging, W9_ALoggerMayCallTheLibraryAndIsNotCalledForThat)
+{
+    Listening listening;
+    Service *served = nullptr;
+    ssl_metrics metrics = {};
+    listening.inside = [&] {
+        EXPECT_EQ(SALLY_OK, ssl_server_metrics(served->get(), &metrics, nullptr))
+            << "no lock is held";
+        EXPECT_EQ(SALLY_OK, ssl_server_count(served->get(), &metrics.server, nullptr));
+    };
+    Service service(echo_once, service_options(), listening.log());
+    served = &service;
+    {
+        Fd gone = connect_to(service.port());
+    }
+    listening.first(SALLY_LOG_HANDSHAKE_FAILED);
+    EXPECT_EQ(SALLY_OK, service.drain(1000, 1000));
+    EXPECT_EQ(3u, listening.count());
+}
+
+TEST_F(Logging, C5_W9_AWatchTellsItsReloadsToALog)
+{
+    Listening listening;
+    std::string chain = testing::TempDir() + "log_test_chain.pem";
+    auto copy_to_chain = [&](const std::string &from) {
+        std::ifstream in(from);
+        std::ofstream out(chain + ".new");
+        out << in.rdbuf();
+        out.close();
+        ASSERT_EQ(0, rename((chain + ".new").c_str(), chain.c_str()));
+    };
+    copy_to_chain(cert_path("server.pem"));
+    ssl_registry *made = nullptr;
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, ssl_registry_new(&made, &err), err));
+    Registry registry(made);
+    std::string key = cert_path("server-key.pem");
+    ssl_registry_source source = SALLY_REGISTRY_SOURCE;
+    source.chain_path = chain.c_str();
+    source.key_path = key.c_str();
+    ASSERT_TRUE(is(SALLY_OK, ssl_registry_load(made, "site", &source, &err), err));
+    ssl_watch_options options = SALLY_WATCH_OPTIONS;
+    options.interval_ms = SALLY_WATCH_INTERVAL_MIN_MS;
+    options.report = ssl_log_reload;
+    options.user = listening.log();
+    ASSERT_TRUE(is(SALLY_OK, ssl_registry_watch(made, &options, &err), err));
+    copy_to_chain(cert_path("sni.pem")); // not of this key
+    Told told = listening.first(SALLY_LOG_RELOAD_FAILED);
+    EXPECT_EQ(SALLY_LOG_ERROR, told.level);
+    EXPECT_EQ("site", told.name);
+    EXPECT_NE(SALLY_OK, told.status);
+    copy_to_chain(cert_path("server.pem"));
+    EXPECT_EQ("site", listening.first(SALLY_LOG_RELOADED).name);
+    EXPECT_EQ(SALLY_OK, ssl_registry_unwatch(made, &err));
+    unlink(chain.c_str());
+}
+
+TEST_F(Logging, E3_ALogIsSetBeforeTheStart)
+{
+    Listening listening;
+    Service service(echo_once);
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_server_set_log(service.get(), listening.log(), &err), err));
+    EXPECT_TRUE(has(err.text, "ssl_server_start")) << err.text;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_server_set_log(nullptr, listening.log(), &err), err));
+    ssl_server_options options = service_options();
+    options.handler = call_handler;
+    ssl_server *made = nullptr;
+    ASSERT_TRUE(is(SALLY_OK, ssl_server_new(&options, &made, &err), err));
+    Server server(made);
+    listening.log()->level = static_cast<ssl_log_level>(9);
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_server_set_log(made, listening.log(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_server_set_log(made, nullptr, &err), err));
+}
