@@ -27,6 +27,9 @@ set(sally_l2_net
     addr.c
     resolve.c
     sock.c
+    proxy.c
+    trust.c
+    proxied.c
     fd.c
     transport_sock.c
     transport_fd.c

@@ -21,6 +21,7 @@
 #include "sallyport/ocsp.h"
 #include "sallyport/peer.h"
 #include "sallyport/port.h"
+#include "sallyport/proxy.h"
 #include "sallyport/registry.h"
 #include "sallyport/server.h"
 #include "sallyport/session.h"

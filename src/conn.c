@@ -44,6 +44,7 @@ ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transp
     init_port(&made->out, made, SALLY_OUT);
     made->call = setup->engine.call;
     made->held = setup->hold;
+    made->proxied = setup->proxied;
     if (setup->remote != NULL) {
         made->remote = *setup->remote;
     }
@@ -68,6 +69,7 @@ static void destroy(sally_conn *conn)
     sally_mutex_fini(&conn->turn);
     sally_buf_fini(&conn->plain);
     ssl_break_release(conn->owner);
+    sally_proxied_free(conn->proxied);
     sally_free(conn);
 }
 

@@ -15,6 +15,7 @@
 #include "addr.h"
 #include "atomic.h"
 #include "engine.h"
+#include "proxied.h"
 #include "sallyport/port.h"
 #include "sync.h"
 #include "wait.h"
@@ -66,15 +67,17 @@ struct sally_conn {
     sally_carried *carried; /* lock; NULL: our ports are the caller's own */
     ssl_port in;
     ssl_port out;
-    ssl_break *owner;  /* set before the ports are handed out, constant then; retained (B9) */
-    const char *call;  /* constant; the public call that made it, for texts of the handshake */
-    sally_addr remote; /* constant */
+    ssl_break *owner;       /* set before the ports are handed out, constant then; retained (B9) */
+    const char *call;       /* constant; the public call that made it, for texts of the handshake */
+    sally_addr remote;      /* constant; the client, where a proxy speaks for it */
+    sally_proxied *proxied; /* constant; owned; NULL: no proxy in between */
     sally_atomic_u64 handles; /* ports not freed yet, and the one who holds it */
 };
 
 typedef struct sally_conn_setup {
     sally_engine_setup engine;
     const sally_addr *remote; /* may be NULL */
+    sally_proxied *proxied;   /* taken over on success; may be NULL */
     bool hold; /* keeps the fd open until sally_conn_drop or _let_go, for one who watches it */
 } sally_conn_setup;
 

@@ -1,5 +1,8 @@
 /* L7 service: one client of a server.
  *
+ * Where a proxy speaks for the client, the first bytes are its header (proxied.h): NEW lasts until that is
+ * there, and the client's own first byte.
+ *
  * A connection is a task of the park: at any time it is parked, or one thread holds it. Its life:
  *
  *     NEW --first bytes--> SHAKING --done--> SHAKEN: parked <--> handler (KEEP)
@@ -68,6 +71,7 @@ static void free_connection(ssl_connection *c)
 {
     ssl_break_release(c->brk);
     drop_user(c);
+    sally_proxied_free(c->proxied);
     sally_free(c);
 }
 
@@ -294,6 +298,7 @@ static bool make_conn(ssl_connection *c, ssl_error *err)
                                          .call = "ssl_server",
                                          .traffic = sally_observe_traffic(c)},
                               .remote = &c->client.remote,
+                              .proxied = c->proxied,
                               .hold = true};
     sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
     if (transport == NULL) {
@@ -307,6 +312,7 @@ static bool make_conn(ssl_connection *c, ssl_error *err)
         transport->ops->finish(transport, &nothing, false);
         return false;
     }
+    c->proxied = NULL;
     sally_mutex_lock(&c->server->lock);
     c->conn = conn;
     sally_mutex_unlock(&c->server->lock);
@@ -345,13 +351,41 @@ static void shake(ssl_connection *c, const sally_worker *worker)
     }
 }
 
+/* Whether it is known who the client is; if not, the connection is parked, or has ended. */
+static bool knows_client(ssl_connection *c)
+{
+    if (c->proxied == NULL) {
+        return true;
+    }
+    ssl_error err;
+    sally_telling telling = sally_proxied_step(c->proxied, c->client.fd, "ssl_server", &err);
+    c->client.remote = *sally_proxied_client(c->proxied);
+    switch (telling) {
+    case SALLY_TELLS_CLIENT: return true;
+    case SALLY_TELLS_MORE:
+        wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
+        break;
+    case SALLY_TELLS_NOBODY:
+        sally_count(&c->server->tally.health_checks);
+        sally_connection_end(c);
+        break;
+    case SALLY_TELLS_NOTHING: fail_handshake(c, err.status, &err); break;
+    }
+    return false;
+}
+
 /* An event without input is a drain's call to hurry. */
 static void greet(ssl_connection *c, const sally_turn *turn)
 {
     ssl_error err;
     if (turn->events == POLLOUT) {
         wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
-    } else if (make_conn(c, &err)) {
+        return;
+    }
+    if (!knows_client(c)) {
+        return;
+    }
+    if (make_conn(c, &err)) {
         shake(c, turn->worker);
     } else {
         fail_handshake(c, err.status, &err);
@@ -410,15 +444,24 @@ static void run(sally_task *task, const sally_turn *turn)
 
 static ssl_connection *new_connection(ssl_server *server, const sally_client *client)
 {
+    sally_proxied *proxied = NULL;
+    if (sally_trust_judge(client->front.trust, &client->remote) == SALLY_CLIENT_PROXY) {
+        proxied = sally_proxied_new(&client->remote);
+        if (proxied == NULL) {
+            return NULL;
+        }
+    }
     ssl_connection *c = sally_alloc(sizeof *c);
     sally_task *task = c != NULL ? sally_task_new(server->park, client->fd, run, c) : NULL;
     if (task == NULL) {
+        sally_proxied_free(proxied);
         sally_free(c);
         return NULL;
     }
     c->server = server;
     c->task = task;
     c->client = *client;
+    c->proxied = proxied;
     c->active_ns = sally_now_ns();
     c->handshake_deadline = sally_deadline_after_ms(server->options.handshake_timeout_ms);
     return c;

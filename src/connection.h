@@ -28,7 +28,8 @@ struct ssl_connection {
     ssl_server *server; /* constant */
     sally_task *task;   /* constant */
     /* the holder's */
-    sally_client client; /* fd: until there is a conn */
+    sally_client client;    /* fd: until there is a conn */
+    sally_proxied *proxied; /* until there is a conn; NULL: no proxy speaks for the client */
     sally_progress progress;
     ssl_deadline handshake_deadline;
     int64_t shaking_ns; /* when the handshake began */

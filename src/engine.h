@@ -26,6 +26,7 @@
 #include "sallyport/session.h"
 #include "traffic.h"
 #include "transport.h"
+#include "trust.h"
 
 /* The most plaintext in a TLS record (RFC 8446 section 5.1), in bytes. */
 #define SALLY_RECORD_MAX ((size_t)16384)
@@ -52,6 +53,7 @@ typedef struct sally_want {
 typedef struct sally_front {
     ssl_context *context;   /* not NULL */
     ssl_registry *registry; /* of contexts by name; may be NULL */
+    sally_trust *trust;     /* in those who say for whom they connect; NULL: in nobody */
 } sally_front;
 
 typedef struct sally_engine_setup {

@@ -46,6 +46,14 @@ static intake refuse(ssl_server *server, int error)
     return INTAKE_FAILED;
 }
 
+/* Whoever is no trusted proxy, where only those may come. */
+static void turn_away(ssl_server *server, int fd)
+{
+    sally_count(&server->tally.proxy_refused);
+    sally_sock_close(fd);
+    sally_server_withdraw_place(server);
+}
+
 static intake take_one(const sally_gate *gate)
 {
     ssl_server *server = gate->server;
@@ -58,6 +66,10 @@ static intake take_one(const sally_gate *gate)
         return refuse(server, error);
     }
     sally_count(&server->tally.accepted);
+    if (sally_trust_judge(gate->front.trust, &client.remote) == SALLY_CLIENT_REFUSED) {
+        turn_away(server, client.fd);
+        return INTAKE_TOOK;
+    }
     if (!sally_connection_begin(server, &client)) {
         sally_count(&server->tally.handshakes_failed);
         sally_observe_turned_away(server);

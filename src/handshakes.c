@@ -40,6 +40,7 @@ void sally_handshakes_fini(sally_handshakes *set)
 void sally_handshake_drop(sally_handshake *h)
 {
     sally_buf nothing = {0};
+    sally_proxied_free(h->proxied);
     if (h->conn != NULL) {
         sally_conn_drop(h->conn);
     } else if (h->transport != NULL) {
@@ -81,6 +82,15 @@ void sally_handshake_fail_closed(sally_handshake *h)
                call);
 }
 
+static const char *what_is_missing(const sally_handshake *h)
+{
+    if (h->conn != NULL) {
+        return "";
+    }
+    return h->proxied != NULL && !h->proxied->told ? "; no whole PROXY header came"
+                                                   : "; not a byte came";
+}
+
 static void fail_late(sally_handshake *h)
 {
     char peer[SALLY_ADDR_TEXT_SIZE];
@@ -88,7 +98,17 @@ static void fail_late(sally_handshake *h)
     h->failed = true;
     sally_fail(&h->error, SALLY_TIMEOUT, SALLY_PHASE_HANDSHAKE,
                "%s: %s: the TLS handshake took longer than the listener's handshake timeout%s",
-               call, peer, h->conn == NULL ? "; not a byte came" : "");
+               call, peer, what_is_missing(h));
+}
+
+static void fail_refused(sally_handshake *h)
+{
+    char peer[SALLY_ADDR_TEXT_SIZE];
+    sally_addr_text_port(&h->remote, peer, sizeof peer);
+    h->failed = true;
+    sally_fail(&h->error, SALLY_PROTOCOL, SALLY_PHASE_HANDSHAKE,
+               "%s: %s: refused: it is not among the trusted proxies (options.proxy_trusted)", call,
+               peer);
 }
 
 /* ---- in and out of the set ----------------------------------------------------------------- */
@@ -103,8 +123,25 @@ static int add_locked(sally_handshakes *set, sally_handshake *h)
     return error;
 }
 
+/* 0, or ENOMEM. */
+static int receive_locked(sally_handshakes *set, sally_handshake *h, const sally_trust *trust)
+{
+    switch (sally_trust_judge(trust, &h->remote)) {
+    case SALLY_CLIENT_REFUSED:
+        fail_refused(h);
+        sally_handshakes_queue_locked(set, h);
+        return 0;
+    case SALLY_CLIENT_PROXY:
+        h->proxied = sally_proxied_new(&h->remote);
+        return h->proxied != NULL ? add_locked(set, h) : ENOMEM;
+    case SALLY_CLIENT_DIRECT: break;
+    }
+    return add_locked(set, h);
+}
+
 /* The entry is there before the client is taken, so that a lack of memory loses nobody. */
-int sally_handshakes_accept_locked(sally_handshakes *set, int listen_fd, int64_t timeout_ms)
+int sally_handshakes_accept_locked(sally_handshakes *set, int listen_fd, const sally_trust *trust,
+                                   int64_t timeout_ms)
 {
     sally_handshake *h = sally_alloc(sizeof *h);
     if (h == NULL) {
@@ -114,7 +151,7 @@ int sally_handshakes_accept_locked(sally_handshakes *set, int listen_fd, int64_t
     int error = sally_sock_accept(listen_fd, &h->fd, &h->remote);
     if (error == 0) {
         h->deadline = sally_deadline_after_ms(timeout_ms);
-        error = add_locked(set, h);
+        error = receive_locked(set, h, trust);
     }
     if (error != 0) {
         sally_handshake_drop(h);
@@ -213,6 +250,20 @@ sally_handshake *sally_handshakes_take_ready_locked(sally_handshakes *set)
     return h;
 }
 
+/* Who it is. DONE: known, and the handshake can begin. */
+static sally_step learn_client(sally_handshake *h, sally_want *want)
+{
+    sally_telling telling = sally_proxied_step(h->proxied, h->fd, call, &h->error);
+    h->remote = *sally_proxied_client(h->proxied);
+    switch (telling) {
+    case SALLY_TELLS_MORE: want->receive = true; return SALLY_STEP_WANT;
+    case SALLY_TELLS_CLIENT: return SALLY_STEP_DONE;
+    case SALLY_TELLS_NOBODY: h->nobody = true; break;
+    case SALLY_TELLS_NOTHING: break;
+    }
+    return SALLY_STEP_FAILED;
+}
+
 /* A failure leaves the fd open: it is still in the pollset. */
 static ssl_status make_conn(sally_handshake *h, sally_front front)
 {
@@ -222,21 +273,31 @@ static ssl_status make_conn(sally_handshake *h, sally_front front)
     }
     sally_conn_setup setup = {
         .engine = {.context = front.context, .registry = front.registry, .call = call},
-        .remote = &h->remote};
+        .remote = &h->remote,
+        .proxied = h->proxied};
     ssl_status status = sally_conn_new(&setup, h->transport, &h->conn, &h->error);
     if (status == SALLY_OK) {
         h->transport = NULL;
+        h->proxied = NULL;
     }
     return status;
 }
 
+static sally_step step_on(sally_handshake *h, sally_front front, sally_want *want)
+{
+    sally_step step = SALLY_STEP_DONE;
+    if (h->conn == NULL && h->proxied != NULL) {
+        step = learn_client(h, want);
+    }
+    if (step == SALLY_STEP_DONE && h->conn == NULL && make_conn(h, front) != SALLY_OK) {
+        step = SALLY_STEP_FAILED;
+    }
+    return step == SALLY_STEP_DONE ? sally_conn_handshake_step(h->conn, want, &h->error) : step;
+}
+
 sally_step sally_handshake_step(sally_handshake *h, sally_front front, sally_want *want)
 {
-    if (h->conn == NULL && make_conn(h, front) != SALLY_OK) {
-        h->failed = true;
-        return SALLY_STEP_FAILED;
-    }
-    sally_step step = sally_conn_handshake_step(h->conn, want, &h->error);
+    sally_step step = step_on(h, front, want);
     h->failed = step == SALLY_STEP_FAILED;
     return step;
 }

@@ -7,7 +7,7 @@
  *             back, or keeps what came of it, or queues that for others
  *   finished  queued, with its connection or its error, for the next who accepts
  * A client that has not sent a byte costs an fd and an entry, and no TLS object: that is made at its
- * first step.
+ * first step. Where a proxy speaks for the client first, the steps begin with its header (proxied.h).
  *
  * Locks: the caller holds the listener's lock (SALLY_RANK_LISTENER) in every ..._locked function.
  */
@@ -22,11 +22,13 @@ typedef struct sally_handshake {
     sally_node node; /* lock; in `running`, in `finished`, or in no list */
     int fd;          /* constant; the transport's once that is there */
     sally_addr remote;
+    sally_proxied *proxied; /* the holder's, then the connection's; NULL: no proxy speaks for it */
     sally_transport *transport; /* the holder's; made at the first step, then the connection's */
     sally_conn *conn;           /* the holder's; NULL before the first step */
     ssl_deadline deadline;
     bool held;       /* lock */
     bool failed;     /* the holder's; the reason is in `error` */
+    bool nobody;     /* the holder's; failed, because a proxy had no client to bring */
     ssl_error error; /* the holder's */
 } sally_handshake;
 
@@ -44,8 +46,9 @@ int sally_handshakes_init(sally_handshakes *set);
 void sally_handshakes_fini(sally_handshakes *set);
 
 /* Takes one client from the backlog of `listen_fd`. 0, or an errno: EAGAIN, nobody is there; EMFILE,
- * ENOMEM and the like: the client stays in the backlog. */
-int sally_handshakes_accept_locked(sally_handshakes *set, int listen_fd, int64_t timeout_ms);
+ * ENOMEM and the like: the client stays in the backlog. One that `trust` refuses is queued as failed. */
+int sally_handshakes_accept_locked(sally_handshakes *set, int listen_fd, const sally_trust *trust,
+                                   int64_t timeout_ms);
 
 /* As sally_pollset_watch. */
 int sally_handshakes_watch_locked(sally_handshakes *set, struct pollfd *fds, int most);

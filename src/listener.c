@@ -246,6 +246,10 @@ sally_handshake *sally_listener_drive(ssl_listener *l)
     sally_mutex_lock(&l->lock);
     bool over = settle_locked(l, h, step, want);
     sally_mutex_unlock(&l->lock);
+    if (over && h->nobody) {
+        sally_handshake_drop(h);
+        return NULL;
+    }
     return over ? h : NULL;
 }
 
@@ -295,7 +299,8 @@ static int take_from_locked(ssl_listener *l, int fd)
 {
     int error = 0;
     for (int i = 0; i < ACCEPT_BATCH && error == 0 && !is_full_locked(l); i++) {
-        error = sally_handshakes_accept_locked(&l->handshakes, fd, l->handshake_timeout_ms);
+        error = sally_handshakes_accept_locked(&l->handshakes, fd, l->front.trust,
+                                               l->handshake_timeout_ms);
     }
     return error;
 }
@@ -443,6 +448,7 @@ void ssl_free_listener(ssl_listener *listener)
     (void)ssl_close(listener, NULL);
     ssl_context_release(listener->front.context);
     ssl_registry_release(listener->front.registry);
+    sally_trust_free(listener->front.trust);
     sally_mutex_fini(&listener->lock);
     sally_free(listener);
 }

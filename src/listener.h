@@ -103,7 +103,7 @@ bool sally_watch_sees_client(const sally_watch *w, const sally_pollfds *p);
 bool sally_watch_sees_handshake(const sally_watch *w, const sally_pollfds *p);
 
 /* Carries one handshake on by one step. The handshake, out of the set, if that finished it (or failed);
- * NULL: none did. */
+ * NULL: none did. A proxy that went without a client is dropped here and leaves no trace. */
 sally_handshake *sally_listener_drive(ssl_listener *l);
 
 #endif

@@ -277,11 +277,19 @@ typedef struct request {
 static ssl_status listen_checked(const request *asked, const sally_scope *scope,
                                  ssl_listener **listener, ssl_error *err)
 {
+    sally_trust *trust;
+    ssl_status status =
+        sally_trust_new(asked->options->proxy, asked->options->proxy_trusted, call, &trust, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
     ssl_listener *l = new_listener(asked->options, asked->context);
     if (l == NULL) {
+        sally_trust_free(trust);
         return sally_fail_memory(err, SALLY_PHASE_LISTEN, call);
     }
-    ssl_status status = open_listener(l, asked->options, asked->port, scope, err);
+    l->front.trust = trust;
+    status = open_listener(l, asked->options, asked->port, scope, err);
     if (status != SALLY_OK) {
         l->closed = true; /* nothing is open: freeing it closes nothing */
         ssl_free_listener(l);

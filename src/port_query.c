@@ -1,4 +1,4 @@
-/* L5 ports: questions to a connection (P5, P8). */
+/* L5 ports: questions to a connection (P5, P8, W8). */
 #include <errno.h>
 #include <string.h>
 
@@ -12,39 +12,69 @@ static void describe(const sally_addr *addr, char *text, int *number)
     *number = sally_addr_port(addr);
 }
 
-static ssl_status addresses_locked(const sally_conn *conn, ssl_endpoints *ends, ssl_error *err)
+/* Whose ends are asked for. */
+typedef enum asked { OF_CLIENT, OF_SOCKET } asked;
+
+static ssl_status local_locked(const sally_conn *conn, const char *call, sally_addr *local,
+                               ssl_error *err)
 {
     if (sally_conn_open_engine_locked(conn) == NULL) {
         return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_NONE,
-                          "ssl_addresses: both ports of this connection are closed");
+                          "%s: both ports of this connection are closed", call);
     }
     sally_transport *t = sally_engine_transport(conn->engine);
-    sally_addr local;
-    int failed = t->ops->address != NULL ? t->ops->address(t, false, &local) : ENOTSOCK;
+    int failed = t->ops->address != NULL ? t->ops->address(t, false, local) : ENOTSOCK;
     if (failed == ENOTSOCK) {
         return sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_NONE,
-                          "ssl_addresses: this connection does not run over a socket");
+                          "%s: this connection does not run over a socket", call);
     }
-    if (failed != 0) {
-        return sally_fail_errno(err, failed, SALLY_PHASE_NONE, "ssl_addresses");
+    return failed == 0 ? SALLY_OK : sally_fail_errno(err, failed, SALLY_PHASE_NONE, "%s", call);
+}
+
+static ssl_status addresses_locked(const sally_conn *conn, asked whose, ssl_endpoints *ends,
+                                   ssl_error *err)
+{
+    const char *call = whose == OF_CLIENT ? "ssl_addresses" : "ssl_socket_addresses";
+    const sally_proxied *proxied = conn->proxied;
+    const sally_addr *remote = &conn->remote;
+    sally_addr local;
+    ssl_status status = local_locked(conn, call, &local, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    if (proxied != NULL && whose == OF_SOCKET) {
+        remote = &proxied->proxy;
+    } else if (proxied != NULL && sally_proxied_destination(proxied) != NULL) {
+        local = *sally_proxied_destination(proxied);
     }
     describe(&local, ends->local, &ends->local_port);
-    describe(&conn->remote, ends->remote, &ends->remote_port);
+    describe(remote, ends->remote, &ends->remote_port);
     return SALLY_OK;
 }
 
-ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *err)
+static ssl_status addresses(const ssl_port *port, asked whose, ssl_endpoints *ends, ssl_error *err)
 {
     sally_ossl_begin();
     if (port == NULL || ends == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_addresses: %s is NULL",
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "%s: %s is NULL",
+                          whose == OF_CLIENT ? "ssl_addresses" : "ssl_socket_addresses",
                           port == NULL ? "the port" : "ends");
     }
     *ends = (ssl_endpoints){.local_port = 0};
     sally_conn_lock(port->conn);
-    ssl_status status = addresses_locked(port->conn, ends, err);
+    ssl_status status = addresses_locked(port->conn, whose, ends, err);
     sally_conn_unlock(port->conn);
     return status;
+}
+
+ssl_status ssl_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *err)
+{
+    return addresses(port, OF_CLIENT, ends, err);
+}
+
+ssl_status ssl_socket_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_error *err)
+{
+    return addresses(port, OF_SOCKET, ends, err);
 }
 
 static ssl_status alpn_locked(const sally_conn *conn, void *name, size_t size, size_t *length,

@@ -331,6 +331,8 @@ ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *count
         .idle_timed_out = sally_load_relaxed(&tally->idle_timed_out),
         .accept_failures = sally_load_relaxed(&tally->accept_failures),
         .taken = sally_load_relaxed(&tally->taken),
+        .proxy_refused = sally_load_relaxed(&tally->proxy_refused),
+        .health_checks = sally_load_relaxed(&tally->health_checks),
         .open = sally_load_relaxed(&tally->open),
         .busy = sally_load_relaxed(&tally->busy),
     };

@@ -39,6 +39,8 @@ typedef struct sally_tally {
     sally_atomic_u64 idle_timed_out;
     sally_atomic_u64 accept_failures;
     sally_atomic_u64 taken;
+    sally_atomic_u64 proxy_refused;
+    sally_atomic_u64 health_checks;
     sally_atomic_u64 open;
     sally_atomic_u64 busy;
 } sally_tally;

@@ -168,18 +168,28 @@ static sally_io failed_io(int *sys_errno)
     return SALLY_IO_FAILED;
 }
 
-sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys_errno)
+static sally_io receive(int fd, void *buf, size_t n, int flags, size_t *count, int *sys_errno)
 {
     ssize_t got;
     *count = 0;
     do {
-        got = must_fail() ? -1 : recv(fd, buf, n, MSG_DONTWAIT);
+        got = must_fail() ? -1 : recv(fd, buf, n, MSG_DONTWAIT | flags);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
         return failed_io(sys_errno);
     }
     *count = (size_t)got;
     return got > 0 ? SALLY_IO_DONE : SALLY_IO_END;
+}
+
+sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys_errno)
+{
+    return receive(fd, buf, n, 0, count, sys_errno);
+}
+
+sally_io sally_sock_peek(int fd, void *buf, size_t n, size_t *count, int *sys_errno)
+{
+    return receive(fd, buf, n, MSG_PEEK, count, sys_errno);
 }
 
 sally_io sally_sock_send(int fd, const void *buf, size_t n, size_t *count, int *sys_errno)

@@ -31,6 +31,8 @@ int sally_sock_accept(int listen_fd, int *fd, sally_addr *peer);
 
 /* `n` is at least 1. *sys_errno is written with SALLY_IO_FAILED only. */
 sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys_errno);
+/* The same, and the bytes stay where they are. */
+sally_io sally_sock_peek(int fd, void *buf, size_t n, size_t *count, int *sys_errno);
 sally_io sally_sock_send(int fd, const void *buf, size_t n, size_t *count, int *sys_errno);
 void sally_sock_shut_send(int fd);
 void sally_sock_no_delay(int fd);

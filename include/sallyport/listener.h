@@ -24,6 +24,7 @@
 #include "context.h"
 #include "load.h"
 #include "port.h"
+#include "proxy.h"
 #include "registry.h"
 
 #ifdef __cplusplus
@@ -41,14 +42,19 @@ typedef struct ssl_listen_options {
     int64_t handshake_timeout_ms; /**< for each client, from its TCP accept; negative: none */
     size_t pending_max; /**< half-done handshakes at once; further clients stay in the backlog */
     ssl_registry *registry; /**< contexts by server name, retained; NULL: none (ssl_listen tells) */
-    uint64_t reserved[7];
+    ssl_proxy_mode proxy;   /**< whether clients come through proxies (proxy.h) */
+    const char *proxy_trusted; /**< whose word is taken for who a client is: addresses, networks
+                                    ("10.0.0.0/8", "fd00::/8") and "unix" (whoever connects to a Unix
+                                    socket), between commas or spaces; NULL where `proxy` is off */
+    uint64_t reserved[5];
 } ssl_listen_options;
 
 #define SALLY_HANDSHAKE_TIMEOUT_MS   10000
 #define SALLY_PENDING_HANDSHAKES_MAX 4096
 /* clang-format off */
 #define SALLY_LISTEN_OPTIONS \
-    {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, NULL, {0}}
+    {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, NULL, SALLY_PROXY_OFF, \
+     NULL, {0}}
 /* clang-format on */
 
 /**
@@ -61,12 +67,15 @@ typedef struct ssl_listen_options {
  *   what follows the name's first label; upper and lower case are one, and a dot at the end is no part of
  *   the name. A callback on `context` (names.h) is asked first. What is put, replaced or removed later
  *   counts for the clients that come then.
+ * options->proxy: a trusted source sends the PROXY protocol's header before the handshake; the client is
+ *   whom it names, in ssl_addresses and in error texts. See proxy.h.
  * A host name with several addresses is listened on at each of them; an address given as such, "::"
  * too, at just that one. The file of a Unix socket must not be there yet; it is removed at the end.
  * Blocks: for the name lookup of options->host, if it is a name.
  * Ownership: returns the listener; free with ssl_free_listener. Copies the options.
- * Errors: USAGE (port or option out of range, a client context), CONFIG (no identity), SYSTEM (in
- *   use, not permitted, unknown host), MEMORY. Keeps: L1, C4.
+ * Errors: USAGE (port or option out of range, a client context, an item of options->proxy_trusted that is
+ *   no network: the text names it), CONFIG (no identity), SYSTEM (in use, not permitted, unknown host),
+ *   MEMORY. Keeps: L1, C4, W8.
  */
 SALLY_API ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
                                 ssl_listener **listener, ssl_error *err);
@@ -82,7 +91,9 @@ SALLY_API ssl_status ssl_listen_enable_break(int port, const ssl_listen_options 
  * Errors: a handshake that failed is this call's error (PEER, PROTOCOL, VERIFY, TRUNCATED, TIMEOUT
  *   when it took longer than the listener's handshake timeout; the text names the peer's address),
  *   and the next call goes on. A client that connects and leaves without a word, as a port scan does,
- *   is such a failure too: TRUNCATED. CLOSED (the listener was closed), SYSTEM (no file descriptors left:
+ *   is such a failure too: TRUNCATED. So is one that a listener with options.proxy refuses, and a header that
+ *   is none: PROTOCOL. A proxy that looks whether the listener is there and goes (without a byte, or
+ *   with a header that says LOCAL or names itself) is no client and no failure. CLOSED (the listener was closed), SYSTEM (no file descriptors left:
  *   the client stays in the backlog), MEMORY, USAGE. Keeps: L2.
  */
 SALLY_API ssl_status ssl_accept(ssl_listener *listener, ssl_ports *ports, ssl_error *err);

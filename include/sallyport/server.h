@@ -131,7 +131,9 @@ typedef struct ssl_server_counters {
     uint64_t open;            /**< connections now */
     uint64_t busy;            /**< handlers running now */
     uint64_t taken;           /**< given away: the handler returned SALLY_TAKEN */
-    uint64_t reserved[8];
+    uint64_t proxy_refused;   /**< neither a trusted proxy nor welcome as a client (proxy.h) */
+    uint64_t health_checks;   /**< proxies that came without a client, and went */
+    uint64_t reserved[6];
 } ssl_server_counters;
 
 /** A snapshot; each figure is exact, not all of one instant. Threads: any. Errors: USAGE. */

@@ -68,6 +68,11 @@ class Service
   public:
     explicit Service(Handler handler, ssl_server_options options = service_options(),
                      const ssl_log *log = nullptr)
+        : Service(std::move(handler), options, loopback_listening(), log)
+    {
+    }
+    Service(Handler handler, ssl_server_options options, const ssl_listen_options &listening,
+            const ssl_log *log = nullptr)
         : handler_(std::move(handler)), context_(server_context())
     {
         options.handler = call_handler;
@@ -77,7 +82,7 @@ class Service
         EXPECT_TRUE(is(SALLY_OK, ssl_server_new(&options, &server, &err), err));
         server_.reset(server);
         EXPECT_TRUE(is(SALLY_OK, ssl_server_set_log(server, log, &err), err));
-        port_ = add_listener();
+        port_ = add_listener(listening);
         EXPECT_TRUE(is(SALLY_OK, ssl_server_start(server, &err), err));
     }
 
@@ -129,10 +134,19 @@ class Service
     }
 
   private:
-    int add_listener()
+    static ssl_listen_options loopback_listening()
+    {
+        ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+        options.host = "127.0.0.1";
+        return options;
+    }
+
+    int add_listener(const ssl_listen_options &options)
     {
         ssl_error err;
-        Listener listener = listen_on_loopback(context_.get());
+        ssl_listener *made = nullptr;
+        EXPECT_TRUE(is(SALLY_OK, ssl_listen(0, &options, context_.get(), &made, &err), err));
+        Listener listener(made);
         int port = port_of(listener.get());
         EXPECT_TRUE(
             is(SALLY_OK, ssl_server_add_listener(server_.get(), listener.get(), &err), err));

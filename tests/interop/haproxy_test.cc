@@ -1,0 +1,149 @@
+// Behind HAProxy, which passes TLS on unopened and says whose it is (W8, P5).
+#include <csignal>
+#include <fstream>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include "scenario/ends.h"
+#include "support/process.h"
+
+using namespace sallytest;
+
+namespace
+{
+
+struct Way {
+    const char *name;
+    const char *options; // of the server line
+};
+
+void PrintTo(const Way &way, std::ostream *out)
+{
+    *out << way.name;
+}
+
+// haproxy between a free port and ours, its configuration in a directory of its own.
+class Balancer
+{
+  public:
+    Balancer(int to, const std::string &options) : port_(ClosedPort().port())
+    {
+        char directory[] = "/tmp/sallyport-haproxy-XXXXXX";
+        EXPECT_NE(nullptr, mkdtemp(directory));
+        directory_ = directory;
+        std::ofstream(file()) << "defaults\n  mode tcp\n  timeout connect 20s\n"
+                              << "  timeout client 60s\n  timeout server 60s\n"
+                              << "listen door\n  bind 127.0.0.1:" << port_ << "\n"
+                              << "  server ours 127.0.0.1:" << to << " " << options << "\n";
+        process_ = std::make_unique<Process>(
+            std::vector<std::string>{"haproxy", "-db", "-q", "-f", file()});
+    }
+    ~Balancer()
+    {
+        process_.reset();
+        EXPECT_EQ(0, unlink(file().c_str()));
+        EXPECT_EQ(0, rmdir(directory_.c_str()));
+    }
+    int port() const
+    {
+        return port_;
+    }
+    // A connection through it, as soon as it listens.
+    Fd connect()
+    {
+        Fd fd;
+        EXPECT_TRUE(eventually(
+            [&] {
+                fd = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+                sockaddr_in addr = {};
+                addr.sin_family = AF_INET;
+                addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                addr.sin_port = htons(static_cast<uint16_t>(port_));
+                return ::connect(fd.get(), reinterpret_cast<sockaddr *>(&addr), sizeof addr) == 0;
+            },
+            20))
+            << process_->err();
+        return fd;
+    }
+
+  private:
+    std::string file() const
+    {
+        return directory_ + "/haproxy.cfg";
+    }
+
+    int port_;
+    std::string directory_;
+    std::unique_ptr<Process> process_;
+};
+
+int port_of_socket(int fd)
+{
+    sockaddr_in addr = {};
+    socklen_t length = sizeof addr;
+    EXPECT_EQ(0, getsockname(fd, reinterpret_cast<sockaddr *>(&addr), &length));
+    return ntohs(addr.sin_port);
+}
+
+class Haproxy : public testing::TestWithParam<Way>
+{
+  protected:
+    void SetUp() override
+    {
+        if (!is_installed("haproxy")) {
+            GTEST_SKIP() << "there is no haproxy";
+        }
+        ssl_listen_options options = loopback_options();
+        options.proxy = SALLY_PROXY_REQUIRED;
+        options.proxy_trusted = "127.0.0.1";
+        listener = listen_with(options, server.get());
+    }
+
+    Context server = server_context();
+    Listener listener;
+};
+
+TEST_P(Haproxy, W8_P5_SaysWhoTheClientIs)
+{
+    Balancer balancer(port_of(listener.get()), GetParam().options);
+    for (int i = 0; i < 5; i++) {
+        Fd fd = balancer.connect();
+        int client_port = port_of_socket(fd.get());
+        Handshaker client(raw_peer(std::move(fd), raw_client()));
+        Outcome served = accept_from(listener.get());
+        ASSERT_TRUE(is(SALLY_OK, served));
+        EXPECT_EQ(Raw::Ok, client.result());
+        ssl_endpoints ends = {};
+        ASSERT_EQ(SALLY_OK, ssl_addresses(served.ports.in(), &ends, nullptr));
+        EXPECT_STREQ("127.0.0.1", ends.remote);
+        EXPECT_EQ(client_port, ends.remote_port);
+        EXPECT_EQ(balancer.port(), ends.local_port);
+        ASSERT_EQ(SALLY_OK, ssl_socket_addresses(served.ports.in(), &ends, nullptr));
+        EXPECT_NE(client_port, ends.remote_port);
+        EXPECT_EQ(port_of(listener.get()), ends.local_port);
+        expect_echo(served.ports, client.raw());
+    }
+}
+
+// Its checks come many times a second, with a header that says LOCAL or with none.
+TEST_P(Haproxy, W8_HealthChecksAreNoNews)
+{
+    std::string checked = std::string(GetParam().options) + " check inter 10ms";
+    Balancer balancer(port_of(listener.get()), checked);
+    Break enough = deadline_in_ms(300);
+    EXPECT_TRUE(is(SALLY_TIMEOUT, accept_from(listener.get(), enough.get())));
+    Handshaker client(raw_peer(balancer.connect(), raw_client()));
+    Outcome served = accept_from(listener.get());
+    ASSERT_TRUE(is(SALLY_OK, served));
+    expect_echo(served.ports, client.raw());
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, Haproxy,
+                         testing::Values(Way{"V1", "send-proxy"}, Way{"V2", "send-proxy-v2"},
+                                         Way{"V2Checksum",
+                                             "send-proxy-v2 proxy-v2-options crc32c"}),
+                         [](const auto &way) { return std::string(way.param.name); });
+
+} // namespace
