@@ -1,24 +1,29 @@
 #lang racket/base
-;; Racket's own library at the other end of a connection, for racket_test.cc.
+;; Racket's own library at the other end of connections, for racket_test.cc.
 ;;
-;;   racket peer.rkt client port=N [ca=FILE] [name=NAME] [alpn=A,B] [shutdown=yes] do=WHAT ...
-;;   racket peer.rkt server cert=STEM [sni=STEM] [alpn=A,B] [match=no] do=WHAT ...
+;;   racket peer.rkt client key=value ... do=WHAT key=value ... do=WHAT
+;;   racket peer.rkt server cert=STEM key=value ... do=WHAT ...
 ;;
-;; A server prints "PORT n" and serves one connection for each `do`; a client makes one for each. `do` is
-;; one of the procedures at the end; each says in a line what it saw. A failure says its message.
+;; Words are heeded from left to right. `do` is one connection, made or taken, with what was said before it;
+;; it names one of the procedures at the end, each of which says in lines what it saw. A failure says its
+;; message.
+;;
+;; A client:  port=N  ca=FILE  name=NAME (to be sent and checked; none: no name)  alpn=A,B
+;;            protocol=tls12  shutdown=yes
+;; A server:  cert=STEM  sni=STEM (for second.example)  alpn=A,B  match=no  protocol=tls12
+;;            A `do` behind any of these has a listener of its own, which says "port of STEM is N".
 (require openssl openssl/sha1 racket/string racket/tcp)
 
 (define role (vector-ref (current-command-line-arguments) 0))
-(define arguments
-  (for/list ([word (in-list (cdr (vector->list (current-command-line-arguments))))])
-    (define parts (string-split word "=" #:trim? #f))
-    (cons (car parts) (string-join (cdr parts) "="))))
-(define (argument key [default #f])
-  (define found (assoc key arguments))
-  (if found (cdr found) default))
-(define whats (for/list ([pair (in-list arguments)] #:when (equal? (car pair) "do")) (cdr pair)))
-(define (alpn-argument)
-  (map string->bytes/utf-8 (string-split (argument "alpn" "") ",")))
+(define words (cdr (vector->list (current-command-line-arguments))))
+
+(define settings (make-hash))
+(define (setting key [default #f])
+  (hash-ref settings key default))
+(define (alpn-setting)
+  (map string->bytes/utf-8 (string-split (setting "alpn" "") ",")))
+(define (protocol-setting)
+  (string->symbol (setting "protocol" "auto")))
 
 (define (say format-string . values)
   (apply printf format-string values)
@@ -28,40 +33,41 @@
 ;; ---- ends -------------------------------------------------------------------------------------
 
 (define (client-context)
-  (define context (ssl-make-client-context 'auto))
-  (when (argument "ca")
-    (ssl-load-verify-source! context (argument "ca"))
+  (define context (ssl-make-client-context (protocol-setting)))
+  (when (setting "ca")
+    (ssl-load-verify-source! context (setting "ca"))
     (ssl-set-verify! context #t)
     (ssl-set-verify-hostname! context #t))
   context)
 
 ;; Over ports where a name is to be sent that is not the host's, or a goodbye is wanted.
 (define (connect)
-  (define port (string->number (argument "port")))
+  (define port (string->number (setting "port")))
+  (define name (setting "name"))
   (cond
-    [(or (argument "name") (argument "shutdown"))
+    [(or name (setting "shutdown"))
      (define-values (in out) (tcp-connect "127.0.0.1" port))
      (ports->ssl-ports in out
                        #:mode 'connect
                        #:context (client-context)
                        #:close-original? #t
-                       #:shutdown-on-close? (and (argument "shutdown") #t)
-                       #:hostname (argument "name" "localhost")
-                       #:alpn (alpn-argument))]
-    [else (ssl-connect "localhost" port (client-context) #:alpn (alpn-argument))]))
+                       #:shutdown-on-close? (and (setting "shutdown") #t)
+                       #:hostname (if (equal? name "none") #f (or name "localhost"))
+                       #:alpn (alpn-setting))]
+    [else (ssl-connect "localhost" port (client-context) #:alpn (alpn-setting))]))
 
 (define (server-context stem)
-  (define context (ssl-make-server-context 'auto))
+  (define context (ssl-make-server-context (protocol-setting)))
   (ssl-load-certificate-chain! context (string-append stem ".pem"))
   (ssl-load-private-key! context (string-append stem "-key.pem") #f #f)
-  (unless (null? (alpn-argument))
-    (ssl-set-server-alpn! context (alpn-argument) (not (equal? (argument "match") "no"))))
+  (unless (null? (alpn-setting))
+    (ssl-set-server-alpn! context (alpn-setting) (not (equal? (setting "match") "no"))))
   context)
 
 (define (listen)
-  (define context (server-context (argument "cert")))
-  (when (argument "sni")
-    (define other (server-context (argument "sni")))
+  (define context (server-context (setting "cert")))
+  (when (setting "sni")
+    (define other (server-context (setting "sni")))
     (ssl-set-server-name-identification-callback!
      context
      (lambda (name)
@@ -69,8 +75,14 @@
        (and (equal? name "second.example") other))))
   (define listener (ssl-listen 0 5 #t "127.0.0.1" context))
   (define-values (address port far-address far-port) (ssl-addresses listener #t))
-  (say "PORT ~a" port)
+  (say "port of ~a is ~a" (setting "cert") port)
   listener)
+
+(define listener #f)
+(define (accept)
+  (unless listener
+    (set! listener (listen)))
+  (ssl-accept listener))
 
 ;; ---- what is done with a connection -----------------------------------------------------------
 
@@ -108,12 +120,18 @@
       (with-handlers ([exn:fail? (lambda (failure) eof)]) (read-bytes-avail! buffer in)))
     (if (eof-object? n) all (loop (bytes-append all (subbytes buffer 0 n))))))
 
+(define (binding-of in type)
+  (with-handlers ([exn:fail? (lambda (failure) "none")])
+    (bytes->hex-string (ssl-channel-binding in type))))
+
 (define (tell in out)
   (say "version ~a" (ssl-protocol-version in))
   (say "alpn ~a" (ssl-get-alpn-selected in))
   (say "subject ~a" (ssl-peer-subject-name in))
   (say "verified ~a" (ssl-peer-verified? in))
-  (say "exporter ~a" (bytes->hex-string (ssl-channel-binding in 'tls-exporter))))
+  (for ([type (in-list '(tls-exporter tls-unique tls-server-end-point))])
+    (say "~a ~a" type (binding-of in type)))
+  (say "default ~a" (car (ssl-default-channel-binding in))))
 
 (define (act what in out)
   (case what
@@ -131,19 +149,20 @@
      (write-bytes #"kept" out)
      (ssl-abandon-port out)
      (say "read ~a" (read-all in))]
-    [("read") (say "read ~a" (read-all in))]
-    [("nothing") (void)]))
+    [("read") (say "read ~a" (read-all in))]))
 
-(define (serve what make)
+(define (serve what)
   (with-handlers ([exn:fail? (lambda (failure) (say "failed: ~a" (exn-message failure)))])
-    (define-values (in out) (make))
+    (define-values (in out) (if (equal? role "client") (connect) (accept)))
     (act what in out)
     (close-output-port out)
     (close-input-port in)))
 
-(cond
-  [(equal? role "client") (for ([what (in-list whats)]) (serve what connect))]
-  [else
-   (define listener (listen))
-   (for ([what (in-list whats)]) (serve what (lambda () (ssl-accept listener))))])
-(say "done")
+(for ([word (in-list words)])
+  (define parts (string-split word "=" #:trim? #f))
+  (define value (string-join (cdr parts) "="))
+  (cond
+    [(equal? (car parts) "do") (serve value)]
+    [else
+     (set! listener #f)
+     (hash-set! settings (car parts) value)]))
