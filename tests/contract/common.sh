@@ -75,3 +75,18 @@ declared_functions() {
             }
         }' | sort -u
 }
+
+# "RACKET|C|HEADER" for each row of the tables of docs/racket.md that begin with "Racket" and "C".
+racket_rows() { # FILE
+    awk -F' *\\| *' '
+    /^\| Racket \| C \|/ { inside = 1; columns = NF; next }
+    /^\| --- / { next }
+    !/^\|/ { inside = 0; next }
+    inside { print NF == columns ? $2 "|" $3 "|" $4 : "? " $0 }' "$1"
+}
+
+# What stands between backquotes in standard input, a line each.
+backquoted() {
+    # shellcheck disable=SC2016 # backquotes of Markdown
+    grep -oE '`[^`]+`' | tr -d '`'
+}

@@ -6,19 +6,6 @@
 # shellcheck disable=SC2016 # backquotes of Markdown
 . "$(dirname "$0")/common.sh"
 
-# "RACKET|C|HEADER" for each row of the tables.
-rows() { # FILE
-    awk -F' *\\| *' '
-    /^\| Racket \|/ { inside = 1; columns = NF; next }
-    /^\| --- / { next }
-    !/^\|/ { inside = 0; next }
-    inside { print NF == columns ? $2 "|" $3 "|" $4 : "? " $0 }' "$1"
-}
-
-names_in() { # TEXT
-    printf '%s\n' "$1" | grep -oE '`[^`]+`' | tr -d '`'
-}
-
 # A name in the code of a header: comments do not count.
 is_declared() { # NAME HEADERS
     for header in $(printf '%s\n' "$2" | tr ',' ' '); do
@@ -51,12 +38,13 @@ check_tree() { # ROOT
     find "$root/tests" -path "$root/tests/contract" -prune -o -type f \
         \( -name '*.cc' -o -name '*.h' \) -exec cat {} + |
         tr -c 'A-Za-z0-9_' '\n' | sort -u >"$work/words"
-    rows "$root/docs/racket.md" >"$work/rows"
+    racket_rows "$root/docs/racket.md" >"$work/rows"
     [ -s "$work/rows" ] || problem "docs/racket.md: no table found"
     while IFS='|' read -r racket c headers; do
         [ -n "$c" ] || problem "docs/racket.md: this row has too few columns: $racket"
-        [ -n "$(names_in "$c")" ] || problem "docs/racket.md: no C name beside $racket"
-        for name in $(names_in "$c"); do
+        names=$(printf %s "$c" | backquoted)
+        [ -n "$names" ] || problem "docs/racket.md: no C name beside $racket"
+        for name in $names; do
             check_name "$name" "$headers"
         done
     done <"$work/rows"
