@@ -302,13 +302,21 @@ static bool must_wait_locked(const sally_conn *conn, const sally_op *op, sally_w
     return true;
 }
 
+void sally_conn_peer_text(const sally_conn *conn, char text[SALLY_ADDR_TEXT_SIZE])
+{
+    text[0] = '\0';
+    if (conn->remote.length != 0) {
+        sally_addr_text_port(&conn->remote, text, SALLY_ADDR_TEXT_SIZE);
+    }
+}
+
 static ssl_status report_locked(sally_conn *conn, const sally_op *op, ssl_error *err)
 {
     if (op->refused != SALLY_OK) {
         return sally_fail(err, op->refused, op->phase, "%s: %s", op->call, op->why);
     }
     char peer[SALLY_ADDR_TEXT_SIZE];
-    sally_addr_text_port(&conn->remote, peer, sizeof peer);
+    sally_conn_peer_text(conn, peer);
     conn->end_reported =
         conn->end_reported || (op->side == SALLY_IN && sally_engine_has_ended(conn->engine));
     return sally_engine_report(conn->engine, op->phase, op->call, peer, err);

@@ -165,6 +165,8 @@ ssl_status sally_conn_enter_locked(sally_conn *conn, const sally_op *op, ssl_err
 sally_step sally_conn_step_locked(sally_conn *conn, sally_op *op, sally_want *want);
 /* Lock held: gives the slot back; the caller leaves next. */
 void sally_conn_exit_locked(sally_conn *conn, sally_side side);
+/* Where the peer is, for error texts; empty for a connection without addresses. */
+void sally_conn_peer_text(const sally_conn *conn, char text[SALLY_ADDR_TEXT_SIZE]);
 /* Lock held: for questions; NULL after both doors are closed. */
 sally_engine *sally_conn_open_engine_locked(const sally_conn *conn);
 /* Lock held, the engine there: at most two pollfds for what a step wants; returns how many. */

@@ -41,7 +41,7 @@ sally_step sally_conn_handshake_step(sally_conn *conn, sally_want *want, ssl_err
     sally_step step = handshake_locked(conn, want);
     if (step == SALLY_STEP_FAILED) {
         char peer[SALLY_ADDR_TEXT_SIZE];
-        sally_addr_text_port(&conn->remote, peer, sizeof peer);
+        sally_conn_peer_text(conn, peer);
         (void)sally_engine_report(conn->engine, SALLY_PHASE_HANDSHAKE, conn->call, peer, err);
     }
     sally_conn_leave(conn);

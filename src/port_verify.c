@@ -83,7 +83,7 @@ static ssl_status demand_locked(sally_conn *conn, sally_demand demand, const cha
         return SALLY_OK;
     }
     char peer[SALLY_ADDR_TEXT_SIZE];
-    sally_addr_text_port(&conn->remote, peer, sizeof peer);
+    sally_conn_peer_text(conn, peer);
     return sally_engine_report(conn->engine, SALLY_PHASE_HANDSHAKE, call, peer, err);
 }
 

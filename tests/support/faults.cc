@@ -12,6 +12,7 @@
 #include "support/threads.h"
 
 extern "C" {
+#include "fd.h"
 #include "mem.h"
 #include "sock.h"
 #include "sync.h"
@@ -176,6 +177,18 @@ long end_sock()
     return calls;
 }
 
+void begin_fd(long nth, int sys_errno)
+{
+    sally_fd_fail_at(nth, sys_errno);
+}
+
+long end_fd()
+{
+    long calls = sally_fd_count();
+    sally_fd_fail_at(0, 0);
+    return calls;
+}
+
 } // namespace
 
 long sweep_allocations(const char *what, const Trial &trial)
@@ -197,6 +210,11 @@ long sweep_openssl_allocations(const char *what, const Trial &trial)
 long sweep_socket_calls(const char *what, int sys_errno, const Trial &trial)
 {
     return sweep(what, Kind{begin_sock, end_sock, judge_system, sys_errno}, trial);
+}
+
+long sweep_fd_calls(const char *what, int sys_errno, const Trial &trial)
+{
+    return sweep(what, Kind{begin_fd, end_fd, judge_system, sys_errno}, trial);
 }
 
 long sweep_thread_starts(const char *what, const Trial &trial)

@@ -45,6 +45,8 @@ long sweep_allocations(const char *what, const Trial &trial);
 long sweep_openssl_allocations(const char *what, const Trial &trial);
 // Socket calls fail with `sys_errno`: OK, or SYSTEM (or what `wanted` says) with that errno.
 long sweep_socket_calls(const char *what, int sys_errno, const Trial &trial);
+// Calls on the user's descriptors (fd.c) fail with `sys_errno`, judged in the same way.
+long sweep_fd_calls(const char *what, int sys_errno, const Trial &trial);
 // Thread starts fail.
 long sweep_thread_starts(const char *what, const Trial &trial);
 
