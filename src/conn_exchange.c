@@ -7,8 +7,12 @@
  * A direction that another thread is exchanging cannot be claimed. The call is `stalled` then: the other
  * one takes that mark away when it settles, and wakes it, so that it looks again. (It may not sleep yet,
  * because it is exchanging the other direction; then it finds the mark gone.)
+ *
+ * What runs in an exchange or a wait may be the program's, and may leave anything in OpenSSL's error queue:
+ * it is emptied behind each, so that the next step does not take that for a failure of its own (E1).
  */
 #include "conn.h"
+#include "ossl.h"
 
 static bool claim(sally_transport *t, sally_direction direction, sally_slot *slot, bool *again)
 {
@@ -43,6 +47,7 @@ static bool exchange_claimed_locked(sally_conn *conn, sally_side side, bool rece
     if (receive) {
         t->ops->exchange(t, SALLY_RECEIVE);
     }
+    sally_ossl_end();
     sally_conn_lock(conn);
     bool sent = send && t->ops->settle(t, SALLY_SEND);
     bool received = receive && t->ops->settle(t, SALLY_RECEIVE);
@@ -86,7 +91,9 @@ static int sleep_on_transport(sally_sleeper *sleeper, struct pollfd *fds, int co
     s->how.what.wakes = fds;
     s->how.what.wake_count = (size_t)count;
     s->how.what.deadline = deadline;
-    return s->transport->ops->wait(s->transport, &s->how);
+    int failure = s->transport->ops->wait(s->transport, &s->how);
+    sally_ossl_end();
+    return failure;
 }
 
 void sally_conn_sleep_with(sally_conn_sleeper *sleeper, sally_transport *t, sally_want want,

@@ -131,7 +131,8 @@ ssl_status sally_engine_new(const sally_engine_setup *setup, sally_transport *tr
     return status;
 }
 
-/* The peer is done when it said goodbye: then nothing it sends later can be lost by closing. */
+/* The peer is done when it said goodbye: then nothing it sends later can be lost by closing. What ends a
+ * transport may be the program's, and leave something in the error queue (E1). */
 void sally_engine_free(sally_engine *e)
 {
     if (e == NULL) {
@@ -139,11 +140,11 @@ void sally_engine_free(sally_engine *e)
     }
     sally_ossl_begin();
     SSL_free(e->ssl);
-    sally_ossl_end();
     sally_engine_drop_pause(e);
     sally_key_lines_fini(&e->keys);
     sally_transport *transport = e->bio.next;
     transport->ops->finish(transport, &e->bio.unsent, e->ended.status == SALLY_EOF);
+    sally_ossl_end();
     sally_buf_fini(&e->bio.unsent);
     sally_free(e->name);
     sally_free(e);

@@ -200,16 +200,23 @@ static ssl_status open_conn(const wrapping *w, sally_conn **conn, ssl_error *err
     return status;
 }
 
-/* The original is the connection's from now on. A drain that breaks the connection below breaks this one
- * (B9). */
+/* The token of the connection below, where a server serves it, else NULL: a drain that breaks that connection
+ * breaks this one, in the handshake already (B9). */
+static ssl_break *owner_below(const wrapping *w)
+{
+    const ssl_port *in = w->over->kind == SALLY_TRANSPORT_PORTS ? w->over->of.ports.in : NULL;
+    return in != NULL ? in->conn->owner : NULL;
+}
+
+/* The original is the connection's from now on. */
 static void settle(const wrapping *w, sally_conn *conn)
 {
     sally_engine_transport(conn->engine)->depart = sally_farewell;
     if (w->options.close_original) {
         sally_engine_read_ahead(conn->engine);
     }
-    if (w->over->kind == SALLY_TRANSPORT_PORTS && w->over->of.ports.in->conn->owner != NULL) {
-        sally_conn_set_owner(conn, w->over->of.ports.in->conn->owner);
+    if (owner_below(w) != NULL) {
+        sally_conn_set_owner(conn, owner_below(w));
     }
 }
 
@@ -263,6 +270,7 @@ static ssl_status wrap_how(wrapping *w, sally_how how, ssl_ports *ports, ssl_err
     if (status != SALLY_OK) {
         return status;
     }
+    sally_scope_own(&scope, owner_below(w));
     sally_scope_bound(&scope, sally_deadline_after_ms(w->options.timeout_ms));
     return wrap_in_scope(w, &scope, ports, err);
 }
