@@ -36,6 +36,28 @@ int number_after(Process *process, const std::string &mark)
     return std::stoi(said.substr(from));
 }
 
+static std::vector<std::string> s_server(const std::string &version,
+                                         const std::vector<std::string> &more)
+{
+    std::vector<std::string> words = {"openssl",
+                                      "s_server",
+                                      "-rev",
+                                      "-accept",
+                                      "127.0.0.1:0",
+                                      "-cert",
+                                      cert_path("server.pem"),
+                                      "-key",
+                                      cert_path("server-key.pem"),
+                                      version};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+SServer::SServer(const std::string &version, const std::vector<std::string> &more)
+    : Process(s_server(version, more)), port_(number_after(this, "ACCEPT 127.0.0.1:"))
+{
+}
+
 std::string cert_stem(const std::string &stem)
 {
     std::string path = cert_path(stem + ".pem");

@@ -26,6 +26,21 @@ int some_free_port();
 // The number behind `mark` in its output; 0, and a test failure, when it does not come.
 int number_after(Process *process, const std::string &mark);
 
+// openssl s_server with server.pem, on a port that it picks. It sends each line back to front.
+class SServer : public Process
+{
+  public:
+    // `version`: "-tls1_3"
+    explicit SServer(const std::string &version, const std::vector<std::string> &more = {});
+    int port() const
+    {
+        return port_;
+    }
+
+  private:
+    int port_;
+};
+
 // ".../server" for "server": what cert_path gives, without ".pem".
 std::string cert_stem(const std::string &stem);
 

@@ -5,22 +5,17 @@
 
 #include <gtest/gtest.h>
 
+#include "interop/our_ends.h"
 #include "interop/peers.h"
 #include "sallyport/digest.h"
 #include "sallyport/library.h"
-#include "sallyport/names.h"
 #include "support/certs.h"
 #include "support/forge.h"
-#include "support/handles.h"
-#include "support/pairs.h"
-#include "support/threads.h"
 
 namespace
 {
 
 using namespace sallytest;
-
-using Strings = std::vector<std::string>;
 
 class RacketAnswers : public testing::Test
 {
@@ -313,67 +308,22 @@ std::string site(size_t i)
     return "case" + std::to_string(i) + ".example";
 }
 
-// Shows each of the certificates under a name of its own, until it goes out of scope.
-class ManySites
+// Shows each of the certificates under its name.
+Registry all_sites()
 {
-  public:
-    ManySites()
-    {
-        ssl_registry *made = nullptr;
-        EXPECT_EQ(SALLY_OK, ssl_registry_new(&made, nullptr));
-        sites_.reset(made);
-        for (size_t i = 0; i < std::size(kCertificates); i++) {
-            add(site(i), kCertificates[i]);
-        }
-        ssl_listen_options options = SALLY_LISTEN_OPTIONS;
-        options.host = "127.0.0.1";
-        options.registry = made;
-        ssl_listener *listener = nullptr;
-        ssl_error err;
-        EXPECT_TRUE(is(SALLY_OK, ssl_listen(0, &options, nullptr, &listener, &err), err));
-        listener_.reset(listener);
-        thread_ = std::make_unique<Thread>([this] { run(); });
-    }
-    ~ManySites()
-    {
-        ssl_break_send(stop_.get(), 1);
-        thread_->join();
-    }
-    int port() const
-    {
-        return port_of(listener_.get());
-    }
-
-  private:
-    void add(const std::string &name, const Certificate &certificate)
-    {
+    ssl_registry *made = nullptr;
+    EXPECT_EQ(SALLY_OK, ssl_registry_new(&made, nullptr));
+    for (size_t i = 0; i < std::size(kCertificates); i++) {
         Forgery what;
-        what.dns = certificate.dns;
-        what.addresses = certificate.addresses;
-        what.common_name = certificate.common_name;
+        what.dns = kCertificates[i].dns;
+        what.addresses = kCertificates[i].addresses;
+        what.common_name = kCertificates[i].common_name;
         Context context = server_that_shows(forge(what));
         EXPECT_EQ(SALLY_OK, ssl_seal_context(context.get(), nullptr));
-        EXPECT_EQ(SALLY_OK, ssl_registry_put(sites_.get(), name.c_str(), context.get(), nullptr));
+        EXPECT_EQ(SALLY_OK, ssl_registry_put(made, site(i).c_str(), context.get(), nullptr));
     }
-    void run()
-    {
-        ssl_status status;
-        do {
-            Ports ports;
-            char byte;
-            size_t got;
-            status = ssl_accept_enable_break(listener_.get(), stop_.get(), ports.fill(), nullptr);
-            if (status == SALLY_OK) {
-                ssl_read(ports.in(), &byte, 1, &got, nullptr); // until the client has gone
-            }
-        } while (status != SALLY_BREAK);
-    }
-
-    Registry sites_;
-    Listener listener_;
-    Break stop_ = new_break();
-    std::unique_ptr<Thread> thread_;
-};
+    return Registry(made);
+}
 
 Ports visit(int port, const std::string &name)
 {
@@ -383,11 +333,7 @@ Ports visit(int port, const std::string &name)
     ssl_connect_options options = SALLY_CONNECT_OPTIONS;
     options.context = made;
     options.server_name = name.c_str();
-    Ports ports;
-    ssl_error err;
-    EXPECT_TRUE(
-        is(SALLY_OK, ssl_connect_with("127.0.0.1", port, &options, ports.fill(), &err), err));
-    return ports;
+    return connect_here(port, options);
 }
 
 std::string check(const Ports &ports, const char *host)
@@ -401,7 +347,8 @@ std::string check(const Ports &ports, const char *host)
 
 TEST_F(RacketAnswers, C7_HostNamesOrWhyNot)
 {
-    ManySites sites;
+    Registry sites = all_sites();
+    OurServer server(nullptr, read_to_the_end, sites.get());
     Strings questions;
     for (size_t i = 0; i < std::size(kCertificates); i++) {
         questions.push_back("names " + site(i));
@@ -409,9 +356,9 @@ TEST_F(RacketAnswers, C7_HostNamesOrWhyNot)
             questions.back() += std::string(" \"") + asked.host + "\"";
         }
     }
-    Strings theirs = ask_racket(questions, {std::to_string(sites.port())});
+    Strings theirs = ask_racket(questions, {std::to_string(server.port())});
     for (size_t i = 0; i < std::size(kCertificates); i++) {
-        Ports ports = visit(sites.port(), site(i));
+        Ports ports = visit(server.port(), site(i));
         std::istringstream answers(theirs[i]);
         for (const Asked &asked : kCertificates[i].asked) {
             std::string answer;

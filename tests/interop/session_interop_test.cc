@@ -42,23 +42,6 @@ std::string visit(int port, const char *version, const std::vector<std::string> 
     return client.out();
 }
 
-// `s_server -rev` sends each line back to front.
-std::vector<std::string> its_server(const char *version, const std::vector<std::string> &more)
-{
-    std::vector<std::string> words = {"openssl",
-                                      "s_server",
-                                      "-rev",
-                                      "-accept",
-                                      "127.0.0.1:0",
-                                      "-cert",
-                                      cert_path("server.pem"),
-                                      "-key",
-                                      cert_path("server-key.pem"),
-                                      version};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-}
-
 struct Visit {
     ssl_status status = SALLY_OK;
     ssl_error err = {};
@@ -108,8 +91,8 @@ TEST_P(OpenSslSession, C6_ItsClientResumesAtOurServer)
 
 TEST_P(OpenSslSession, C6_OurClientResumesAtItsServer)
 {
-    Process server(its_server(GetParam(), {}));
-    int port = number_after(&server, "ACCEPT 127.0.0.1:");
+    SServer server(GetParam());
+    int port = server.port();
     Context client = client_context();
     Visit first = visit_it(port, client.get());
     EXPECT_TRUE(is(SALLY_OK, first.status, first.err));
@@ -121,8 +104,8 @@ TEST_P(OpenSslSession, C6_OurClientResumesAtItsServer)
 TEST_P(OpenSslSession, C6_OurClientReadsItsStapledResponse)
 {
     ScratchFile response(ocsp_response());
-    Process server(its_server(GetParam(), {"-status_file", response.path()}));
-    int port = number_after(&server, "ACCEPT 127.0.0.1:");
+    SServer server(GetParam(), {"-status_file", response.path()});
+    int port = server.port();
     Context client = client_context();
     ASSERT_EQ(SALLY_OK, ssl_set_ocsp(client.get(), SALLY_OCSP_REQUIRE, nullptr));
     Visit made = visit_it(port, client.get());
@@ -135,8 +118,8 @@ TEST_P(OpenSslSession, C6_OurClientRefusesARevokedCertificate)
     OcspOptions options;
     options.status = "revoked";
     ScratchFile response(ocsp_response(options));
-    Process server(its_server(GetParam(), {"-status_file", response.path()}));
-    int port = number_after(&server, "ACCEPT 127.0.0.1:");
+    SServer server(GetParam(), {"-status_file", response.path()});
+    int port = server.port();
     Context client = client_context();
     ASSERT_EQ(SALLY_OK, ssl_set_ocsp(client.get(), SALLY_OCSP_ASK, nullptr));
     Visit made = visit_it(port, client.get());
