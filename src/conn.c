@@ -8,7 +8,7 @@
  *     may have been what a writer in the middle of a handshake message waits for;
  *   - a call left ciphertext unsent, so that a sleeping reader must wait for writability too (B6).
  * Who is woken where the transport is a box: conn_exchange.c.
- * Between two steps of a long call the lock is let go, and `turn` makes that fair.
+ * Between two steps of a long call the lock is let go; queue_for_lock says how that is fair.
  */
 #include "conn.h"
 
@@ -130,11 +130,23 @@ void ssl_free_ports(ssl_ports *ports)
 
 /* ---- lock, doors, slots -------------------------------------------------------------------- */
 
-void sally_conn_lock(sally_conn *conn)
+/* A thread in a long loop of steps, or of calls, must not retake the lock before one that waits for it:
+ * whoever finds somebody waiting queues behind `turn`, of which the first in the queue lets go only when
+ * it has the lock. */
+static void queue_for_lock(sally_conn *conn)
 {
+    sally_add_relaxed(&conn->waiting, 1);
     sally_mutex_lock(&conn->turn);
     sally_mutex_lock(&conn->lock);
     sally_mutex_unlock(&conn->turn);
+    sally_add_relaxed(&conn->waiting, (uint64_t)-1);
+}
+
+void sally_conn_lock(sally_conn *conn)
+{
+    if (sally_load_relaxed(&conn->waiting) != 0 || !sally_mutex_try(&conn->lock)) {
+        queue_for_lock(conn);
+    }
 }
 
 void sally_conn_unlock(sally_conn *conn)
@@ -271,15 +283,16 @@ void sally_conn_exit_locked(sally_conn *conn, sally_side side)
 /* Others may wait for bytes that this step took from the transport, or for its failure. */
 void sally_conn_tell_others_locked(sally_conn *conn, sally_side self, bool received, bool failed)
 {
+    if (!received && !failed) {
+        return;
+    }
     for (int side = 0; side < SALLY_SIDES; side++) {
         sally_slot *slot = &conn->slots[side];
         if (side != (int)self && (failed || (received && slot->want.receive))) {
             wake_locked(slot);
         }
     }
-    if (received || failed) {
-        wake_carried_locked(conn);
-    }
+    wake_carried_locked(conn);
 }
 
 sally_step sally_conn_step_locked(sally_conn *conn, sally_op *op, sally_want *want)

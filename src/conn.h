@@ -55,8 +55,8 @@ typedef struct sally_carried {
 
 struct sally_conn {
     sally_mutex
-        turn; /* taken before `lock` and given back at once, so that a thread in a long loop of
-                         steps cannot retake the lock before one that waits for it */
+        turn; /* taken before `lock` by those who must wait for it, and given back at once */
+    sally_atomic_u64 waiting; /* how many those are: nobody takes the lock past them */
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
     sally_slot slots[SALLY_SIDES]; /* lock */

@@ -112,23 +112,36 @@ bool sally_conn_look(sally_conn *conn, sally_want *want)
     return found;
 }
 
-static bool peer_moves(sally_conn *conn, const sally_wake *wake, int ms, sally_want want)
+static bool peer_moves(sally_wait *wait, const sally_wake *wake, int ms)
 {
-    struct pollfd fds[2 + SALLY_WAIT_SPARE];
     sally_scope scope = SALLY_SCOPE_NONE;
     sally_scope_bound(&scope, sally_deadline_after_ms(ms));
-    sally_wait wait = {.fds = fds, .scope = &scope, .self = wake, .phase = SALLY_PHASE_SERVE};
-    sally_conn_lock(conn);
-    wait.count = sally_conn_watch_locked(conn, want, fds);
-    sally_conn_unlock(conn);
+    wait->scope = &scope;
+    wait->self = wake;
+    wait->phase = SALLY_PHASE_SERVE;
     ssl_status status;
-    return sally_wait_run(&wait, &status, NULL) == SALLY_WAITED_READY;
+    return sally_wait_run(wait, &status, NULL) == SALLY_WAITED_READY;
 }
 
+/* OpenSSL's queue stays clean over the wait: nobody else's code runs on this thread meanwhile. */
 bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want)
 {
-    return sally_conn_look_inside(conn, want) ||
-           (peer_moves(conn, wake, ms, *want) && sally_conn_look(conn, want));
+    struct pollfd fds[2 + SALLY_WAIT_SPARE];
+    sally_wait wait = {.fds = fds};
+    sally_ossl_begin();
+    sally_conn_lock(conn);
+    bool found = sally_conn_look_inside_locked(conn, want);
+    if (!found) {
+        wait.count = sally_conn_watch_locked(conn, *want, fds);
+    }
+    sally_conn_unlock(conn);
+    if (found || !peer_moves(&wait, wake, ms)) {
+        return found;
+    }
+    sally_conn_lock(conn);
+    found = sally_conn_look_locked(conn, want);
+    sally_conn_unlock(conn);
+    return found;
 }
 
 void sally_conn_rest(sally_conn *conn)

@@ -115,6 +115,16 @@ void sally_mutex_lock(sally_mutex *m)
     note_locked(m);
 }
 
+bool sally_mutex_try(sally_mutex *m)
+{
+    check_may_lock(m);
+    if (pthread_mutex_trylock(&m->raw) != 0) {
+        return false;
+    }
+    note_locked(m);
+    return true;
+}
+
 void sally_mutex_unlock(sally_mutex *m)
 {
     note_unlocked(m);

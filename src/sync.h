@@ -56,6 +56,7 @@ typedef struct sally_cond {
 void sally_mutex_init(sally_mutex *m, sally_rank rank);
 void sally_mutex_fini(sally_mutex *m);
 void sally_mutex_lock(sally_mutex *m);
+bool sally_mutex_try(sally_mutex *m); /* false: somebody holds it; never waits */
 void sally_mutex_unlock(sally_mutex *m);
 void sally_mutex_assert_held(sally_mutex *m); /* nothing in release builds */
 

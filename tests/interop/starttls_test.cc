@@ -4,6 +4,7 @@
 #include <functional>
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -76,7 +77,8 @@ class Line
 
     void say(const std::string &bytes)
     {
-        EXPECT_EQ(static_cast<ssize_t>(bytes.size()), write(fd_.get(), bytes.data(), bytes.size()));
+        EXPECT_EQ(static_cast<ssize_t>(bytes.size()),
+                  send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
     }
     // All that comes until there is `text`, or until the end.
     std::string hear(const std::string &text)
