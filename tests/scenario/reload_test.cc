@@ -1,10 +1,12 @@
 // Certificates that are replaced again and again while clients come: no handshake fails, sessions go on
 // being resumed, and nothing is left behind (C5).
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 
@@ -150,27 +152,51 @@ class ReloadUnderLoad : public testing::Test
         EXPECT_EQ(0U, counters.failures);
         return counters.reloads;
     }
+
+    // Does `replace` again and again while a visitor comes and comes; nothing fails, nothing stays behind.
+    void replace_under_visits(int times, const std::function<void(int)> &replace)
+    {
+        warm_up();
+        LeakGuard leaks(1024 * 1024);
+        int resumed = 0;
+        Thread server([&] { serve(); });
+        Thread visitor([&] { resumed = visit(port_of(listener.get())); });
+        for (int i = 0; i < times; i++) {
+            replace(i);
+        }
+        stop = true;
+        visitor.join();
+        // After the last visit: nobody waits for a server that is gone.
+        ssl_break_send(closing.get(), 1);
+        server.join();
+        EXPECT_GT(resumed, 0);
+    }
 };
 
 } // namespace
 
 TEST_F(ReloadUnderLoad, C5_CertificatesAreReplacedUnderHandshakes)
 {
-    warm_up();
-    LeakGuard leaks(1024 * 1024);
-    int resumed = 0;
-    Thread server([&] { serve(); });
-    Thread visitor([&] { resumed = visit(port_of(listener.get())); });
-    for (int i = 0; i < long_run(20, 1000); i++) {
+    replace_under_visits(long_run(20, 1000), [&](int i) {
         uint64_t before = reloads();
         site.turn_to(i % 2 == 0 ? "server-rsa" : "server");
         EXPECT_TRUE(eventually([&] { return reloads() > before; }, 20)) << i;
-    }
-    stop = true;
-    visitor.join();
-    ssl_break_send(closing.get(),
-                   1); // after the last visit: nobody waits for a server that is gone
-    server.join();
-    EXPECT_GT(resumed, 0);
+    });
     EXPECT_EQ(SALLY_OK, ssl_registry_unwatch(registry.get(), nullptr));
+}
+
+// One reload after the other, without a pause: far more than a hundred in each second.
+TEST_F(ReloadUnderLoad, C5_AsFastAsReloadsGo)
+{
+    ASSERT_EQ(SALLY_OK, ssl_registry_unwatch(registry.get(), nullptr));
+    auto began = std::chrono::steady_clock::now();
+    int times = long_run(200, 20000);
+    replace_under_visits(times, [&](int i) {
+        ssl_error err;
+        site.turn_to(i % 2 == 0 ? "server-rsa" : "server");
+        EXPECT_TRUE(is(SALLY_OK, ssl_registry_reload(registry.get(), "localhost", &err), err)) << i;
+    });
+    EXPECT_GE(reloads(), static_cast<uint64_t>(times));
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    std::printf("%.0f reloads a second\n", times / took.count());
 }
