@@ -127,6 +127,7 @@ measure_time() {
     while [ "$round" -lt "$rounds" ]; do
         round=$((round + 1))
         measure_round "$round" handshake handshake "$handshakes"
+        measure_round "$round" resume resume "$handshakes"
         measure_round "$round" echo echo "$messages"
         measure_round "$round" echo16 echo "$messages_of_16" 16
         measure_round "$round" bulk bulk "$blocks"
@@ -240,6 +241,7 @@ report() {
     END {
         printf "%-44s %7s   %-8s %-7s %s\n", "ours / floor, server processor time", "ratio", "target", "", "ours and floor"
         line("full TLS 1.3 handshake and 1-byte echo", median("handshake"), 1.05, micro("handshake"))
+        line("the same, resumed", median("resume"), 0.95, micro("resume"))
         line("64-byte echo, 1 connection", median("echo"), 1.08, micro("echo"))
         line("64-byte echo, 16 connections", median("echo16"), 1.12, micro("echo16"))
         line("bulk echo, blocks of 128 KiB", median("bulk"), 1.10, micro("bulk"))
@@ -254,6 +256,10 @@ report() {
             printf "%-44s %7.3f   %26.2f M and %.2f M\n", "instructions per handshake and 1-byte echo", \
                 count["handshake.ours"] / count["handshake.floor"], \
                 count["handshake.ours"] / 1e6, count["handshake.floor"] / 1e6
+        if ("resume.ours" in count)
+            printf "%-44s %7.3f   %26.2f M and %.2f M\n", "the same, resumed", \
+                count["resume.ours"] / count["resume.floor"], \
+                count["resume.ours"] / 1e6, count["resume.floor"] / 1e6
         if ("echo.ours" in count)
             printf "%-44s %7.3f   %26d and %d\n", "instructions per 64-byte round trip", \
                 count["echo.ours"] / count["echo.floor"], count["echo.ours"], count["echo.floor"]
@@ -292,6 +298,7 @@ stop_server "$floor_pid"
 if command -v valgrind >/dev/null 2>&1; then
     echo "Counting instructions ..."
     count_instructions handshake handshake 10 50
+    count_instructions resume resume 10 50
     count_instructions echo echo 100 2100
 else
     echo "skipped: instructions: there is no valgrind"

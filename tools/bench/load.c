@@ -2,6 +2,7 @@
  * load MODE PORT PID CA COUNT [CONNECTIONS]: loads an echo server and tells what it cost the server.
  *
  *   handshake  COUNT times: a full TLS 1.3 handshake, one byte there and back, the end
+ *   resume     the same, each resuming the session of the one before
  *   echo       COUNT round trips of 64 bytes on each of CONNECTIONS connections, a thread each
  *   bulk       COUNT blocks of 128 KiB there and back, one after the other, on one connection
  *
@@ -9,6 +10,7 @@
  * Setting up the connections of `echo` and `bulk` is not measured.
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +67,7 @@ static int64_t measure_messages(const load *l, size_t size)
 {
     talker talkers[CONNECTIONS_MAX];
     for (int i = 0; i < l->connections; i++) {
-        talkers[i] = (talker){client_connect(l->context, l->port), size, 1};
+        talkers[i] = (talker){client_connect(l->context, l->port, NULL), size, 1};
         talk(&talkers[i]);
         talkers[i].count = l->count;
     }
@@ -78,22 +80,35 @@ static int64_t measure_messages(const load *l, size_t size)
     return cost;
 }
 
-static int64_t measure_handshakes(const load *l)
+/* The ticket comes before the echo. */
+static SSL_SESSION *visit(const load *l, SSL_SESSION *session)
 {
+    char byte = 'x';
+    SSL *ssl = client_connect(l->context, l->port, session);
+    write_all(ssl, &byte, 1);
+    read_all(ssl, &byte, 1);
+    SSL_SESSION *fresh = SSL_get1_session(ssl);
+    client_close(ssl);
+    return fresh;
+}
+
+static int64_t measure_handshakes(const load *l, bool resume)
+{
+    SSL_SESSION *last = resume ? visit(l, NULL) : NULL;
     int64_t before = process_cpu_ns(l->pid);
     for (int i = 0; i < l->count; i++) {
-        char byte = 'x';
-        SSL *ssl = client_connect(l->context, l->port);
-        write_all(ssl, &byte, 1);
-        read_all(ssl, &byte, 1);
-        client_close(ssl);
+        SSL_SESSION *fresh = visit(l, last);
+        SSL_SESSION_free(resume ? last : fresh);
+        last = resume ? fresh : NULL;
     }
-    return process_cpu_ns(l->pid) - before;
+    int64_t cost = process_cpu_ns(l->pid) - before;
+    SSL_SESSION_free(last);
+    return cost;
 }
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: load handshake|echo|bulk PORT PID CA COUNT [CONNECTIONS]\n");
+    fprintf(stderr, "usage: load handshake|resume|echo|bulk PORT PID CA COUNT [CONNECTIONS]\n");
     return 2;
 }
 
@@ -110,7 +125,9 @@ int main(int argc, char **argv)
     }
     int64_t cost;
     if (strcmp(argv[1], "handshake") == 0) {
-        cost = measure_handshakes(&l);
+        cost = measure_handshakes(&l, false);
+    } else if (strcmp(argv[1], "resume") == 0) {
+        cost = measure_handshakes(&l, true);
     } else if (strcmp(argv[1], "echo") == 0) {
         cost = measure_messages(&l, MESSAGE);
     } else if (strcmp(argv[1], "bulk") == 0) {

@@ -73,12 +73,16 @@ static int connect_loopback(int port)
     return fd;
 }
 
-SSL *client_connect(SSL_CTX *context, int port)
+SSL *client_connect(SSL_CTX *context, int port, SSL_SESSION *session)
 {
     int fd = connect_loopback(port);
     SSL *ssl = SSL_new(context);
-    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_connect(ssl) != 1) {
+    if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_session(ssl, session) != 1 ||
+        SSL_connect(ssl) != 1) {
         die("the handshake failed");
+    }
+    if (session != NULL && SSL_session_reused(ssl) != 1) {
+        die("the session was not resumed");
     }
     return ssl;
 }

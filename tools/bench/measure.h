@@ -18,8 +18,9 @@ int64_t process_cpu_ns(pid_t pid);
 
 /* A context that trusts the certificates of `ca`, TLS 1.3 only. */
 SSL_CTX *client_context(const char *ca);
-/* A blocking connection to 127.0.0.1 with TCP_NODELAY and the handshake done. */
-SSL *client_connect(SSL_CTX *context, int port);
+/* A blocking connection to 127.0.0.1 with TCP_NODELAY and the handshake done; with a session (may be NULL)
+ * it must be a resumed one. */
+SSL *client_connect(SSL_CTX *context, int port, SSL_SESSION *session);
 /* Says goodbye and closes. */
 void client_close(SSL *ssl);
 void write_all(SSL *ssl, const void *bytes, size_t n);
