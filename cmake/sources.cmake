@@ -134,7 +134,9 @@ set(sally_l7_service
     observe.c
     server_log.c
     metrics.c
-    prometheus.c)
+    prometheus.c
+    http.c
+    metrics_port.c)
 
 set(sally_sources
     ${sally_l0_base}

@@ -117,6 +117,60 @@ SALLY_API ssl_status ssl_metrics_write(const ssl_metrics_sample *samples, size_t
 SALLY_API ssl_status ssl_metrics_text(const ssl_metrics_sample *samples, size_t count, char *text,
                                       size_t size, size_t *length, ssl_error *err);
 
+/* ---- a port for Prometheus ------------------------------------------------------------------- */
+
+/** A server whose numbers are on a port, and what tells its lines from those of others. */
+typedef struct ssl_metrics_source {
+    ssl_server *server;
+    const ssl_metrics_label *labels; /**< may be NULL where there are none */
+    size_t label_count;
+    uint64_t reserved[4];
+} ssl_metrics_source;
+
+/** What is on a port, and where it is. Start from SALLY_METRICS_PORT_OPTIONS. */
+typedef struct ssl_metrics_port_options {
+    const char *host; /**< a numeric address; NULL: 127.0.0.1, so that this machine alone can ask */
+    const ssl_metrics_source *sources;
+    size_t source_count;
+    int64_t
+        timeout_ms; /**< for a client, from its TCP accept until it has its answer; at least 1 */
+    uint64_t reserved[8];
+} ssl_metrics_port_options;
+#define SALLY_METRICS_TIMEOUT_MS 5000
+/* clang-format off */
+#define SALLY_METRICS_PORT_OPTIONS {NULL, NULL, 0, SALLY_METRICS_TIMEOUT_MS, {0}}
+/* clang-format on */
+
+/** A port that answers scrapes, with a thread of its own. */
+typedef struct ssl_metrics_port ssl_metrics_port;
+
+/** Clients at once; further ones wait in the backlog. */
+#define SALLY_METRICS_CLIENTS_MAX 16
+/** The most bytes of a request. */
+#define SALLY_METRICS_REQUEST_MAX 4096
+
+/**
+ * Answers GET /metrics on TCP `port`, 0 to 65535 (0 picks one: ssl_metrics_port_addresses tells), with the
+ * text of ssl_metrics_write, over plain HTTP/1.x: one request for each connection. Anybody who can reach
+ * the port can read the numbers; give another host than the default only where that is meant.
+ * Whatever is not GET or HEAD /metrics gets 404, 405, 400 or 431 (longer than SALLY_METRICS_REQUEST_MAX).
+ * A client that is slow, in asking or in reading, is cut after options->timeout_ms, so
+ * SALLY_METRICS_CLIENTS_MAX of them hold the others up for so long at most. The servers never wait.
+ * Blocks: never. The port has one thread, which blocks all signals.
+ * Ownership: returns the port; free with ssl_metrics_port_free, before the servers. Copies the options and
+ *   the labels, borrows the servers. Threads: any.
+ * Errors: USAGE (port or time out of range, a host that is no numeric address, a label that is none), SYSTEM (in
+ *   use, not permitted, no thread), MEMORY. Keeps: W9.
+ */
+SALLY_API ssl_status ssl_metrics_listen(int port, const ssl_metrics_port_options *options,
+                                        ssl_metrics_port **metrics_port, ssl_error *err);
+/** Where it is. The remote end is empty. Threads: any. Errors: USAGE. */
+SALLY_API ssl_status ssl_metrics_port_addresses(const ssl_metrics_port *metrics_port,
+                                                ssl_endpoints *ends, ssl_error *err);
+/** Closes the port and frees it; clients that have no answer yet are cut. NULL is fine.
+ *  Blocks: for its thread to end, which is woken at once. Threads: any, once. */
+SALLY_API void ssl_metrics_port_free(ssl_metrics_port *metrics_port);
+
 #ifdef __cplusplus
 }
 #endif
