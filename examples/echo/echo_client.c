@@ -13,7 +13,7 @@
 
 #include <sallyport.h>
 
-#include "arguments.h"
+#include "../common/arguments.h"
 #include "standard_io.h"
 
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, BUFFER_SIZE = 16384 };
@@ -106,7 +106,7 @@ static int report(const ssl_error *err)
 
 int main(int argc, char **argv)
 {
-    const char *ca = ECHO_TEST_CA, *host = NULL;
+    const char *ca = TEST_CA, *host = NULL;
     int seconds = -1, port = 0;
     const argument table[] = {{"--ca", &ca, NULL, 0, 0},
                               {"--timeout", NULL, &seconds, 1, 86400},

@@ -84,19 +84,19 @@ if grep -rlF "$root" "$prefix" --include='*.cmake' --include='*.pc' --include='*
 fi
 
 step 'configure a user, find_package' cmake -S "$root/tests/consumer/project" -B "$work/found" \
-    -D CMAKE_PREFIX_PATH="$prefix" -D ECHO="$root/examples/echo" -D CERTS="$CERTS"
+    -D CMAKE_PREFIX_PATH="$prefix" -D EXAMPLES="$root/examples" -D CERTS="$CERTS"
 step 'build it' cmake --build "$work/found"
 try_programs "$work/found"
 
 PKG_CONFIG_PATH=$(find "$prefix" -type d -name pkgconfig)
 export PKG_CONFIG_PATH
 mkdir "$work/piped"
-common=$(find "$root/examples/echo" -name '*.c' ! -name 'echo_*.c')
+common=$(find "$root/examples/common" "$root/examples/echo" -name '*.c' ! -name 'echo_*.c')
 for program in echo_server echo_client; do
     # shellcheck disable=SC2046,SC2086 # lists of words
     step "build $program, pkg-config" "${CC:-cc}" -Wall -Wextra \
-        "-DECHO_TEST_CA=\"$CERTS/ca.pem\"" "-DECHO_TEST_CERT=\"$CERTS/server.pem\"" \
-        "-DECHO_TEST_KEY=\"$CERTS/server-key.pem\"" \
+        "-DTEST_CA=\"$CERTS/ca.pem\"" "-DTEST_CERT=\"$CERTS/server.pem\"" \
+        "-DTEST_KEY=\"$CERTS/server-key.pem\"" \
         "$root/examples/echo/$program.c" $common -o "$work/piped/$program" \
         $($pkg_config --cflags --libs sallyport) -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")"
 done

@@ -1,0 +1,49 @@
+/* What the servers among the examples share: their door, their signals, their end. */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include <sallyport.h>
+
+enum { EXIT_USAGE = 2, WORKERS_MAX = SALLY_SERVER_WORKERS_MAX };
+
+/* Where a server listens, and as whom. Start from SERVICE_DOOR; --cert and --key replace the test
+ * certificate of the build. */
+typedef struct service_door {
+    const char *host;
+    int port;
+    const char *cert;
+    const char *key;
+} service_door;
+
+#define SERVICE_DOOR                                                                               \
+    {                                                                                              \
+        "127.0.0.1", 0, NULL, NULL                                                                 \
+    }
+
+/* The rows of a table of arguments (arguments.h) that fill a door. */
+/* clang-format off */
+#define SERVICE_DOOR_ARGUMENTS(door) \
+    {"--host", &(door).host, NULL, 0, 0}, {"--port", NULL, &(door).port, 0, 65535}, \
+    {"--cert", &(door).cert, NULL, 0, 0}, {"--key", &(door).key, NULL, 0, 0}
+/* clang-format on */
+
+/* Fills in the test certificate. False, after a message, when only one of --cert and --key is there. */
+bool service_check_door(const char *program, service_door *door);
+
+/* A server context with the door's certificate. */
+ssl_status service_context(const service_door *door, ssl_context **context, ssl_error *err);
+
+/* One line, for people and for the programs that started us: "listening on ADDRESS:PORT". */
+void service_announce(const ssl_endpoints *ends);
+
+/* A token that SIGTERM and SIGINT break. */
+ssl_status service_catch_signals(ssl_break **stop, ssl_error *err);
+
+/*
+ * Runs a server from beginning to end: listens at the door, announces it, waits for a signal, drains. Signals
+ * up to the first are one; a second one is the hard stop. Returns the program's exit status; a failure
+ * is told on standard error under the program's name.
+ */
+int service_run(const char *program, const service_door *door, const ssl_server_options *options);
+
+#endif
