@@ -1,5 +1,7 @@
 #include "support/echo_programs.h"
 
+#include <csignal>
+
 #include <gtest/gtest.h>
 
 namespace sallytest
@@ -17,12 +19,23 @@ std::vector<std::string> server_words(std::vector<std::string> more)
 
 } // namespace
 
-EchoServer::EchoServer(std::vector<std::string> more) : Process(server_words(std::move(more)))
+ListeningProgram::ListeningProgram(std::vector<std::string> words) : Process(std::move(words))
 {
     if (wait_for_output("\n")) {
         std::string line = out();
         port_ = std::stoi(line.substr(line.rfind(':') + 1));
     }
+}
+
+void ListeningProgram::drain()
+{
+    signal(SIGTERM);
+    EXPECT_EQ(0, wait()) << err();
+}
+
+EchoServer::EchoServer(std::vector<std::string> more)
+    : ListeningProgram(server_words(std::move(more)))
+{
 }
 
 std::vector<std::string> echo_client_words(int port, std::vector<std::string> options)

@@ -10,19 +10,28 @@
 namespace sallytest
 {
 
-// echo_server on a port that the kernel picks; port() is 0, and the test has failed, when it does not
-// say where it listens.
-class EchoServer : public Process
+// A program that says "listening on ADDRESS:PORT", as the servers among the examples do; port() is 0, and
+// the test has failed, when it does not.
+class ListeningProgram : public Process
 {
   public:
-    explicit EchoServer(std::vector<std::string> more = {});
+    explicit ListeningProgram(std::vector<std::string> words);
     int port() const
     {
         return port_;
     }
+    // Ends with status 0 on SIGTERM, or the test has failed.
+    void drain();
 
   private:
     int port_ = 0;
+};
+
+// echo_server on a port that the kernel picks.
+class EchoServer : public ListeningProgram
+{
+  public:
+    explicit EchoServer(std::vector<std::string> more = {});
 };
 
 std::vector<std::string> echo_client_words(int port, std::vector<std::string> options = {});
