@@ -31,6 +31,7 @@ set(sally_l2_net
     trust.c
     proxied.c
     fd.c
+    inherit.c
     transport_sock.c
     transport_fd.c
     transport_box.c
@@ -118,12 +119,15 @@ set(sally_l6_ends
     connect.c
     connect_race.c
     listener.c
+    listener_make.c
     listener_open.c
+    listener_fd.c
     listener_context.c
     handshakes.c
     ssl_sync.c)
 
 set(sally_l7_service
+    notify.c
     pool.c
     park.c
     gate.c

@@ -112,6 +112,18 @@ void sally_fd_give_back(const sally_fd *fd)
     }
 }
 
+int sally_fd_set_cloexec(int number)
+{
+    int result = must_fail() ? -1 : fcntl(number, F_SETFD, FD_CLOEXEC);
+    return result < 0 ? errno : 0;
+}
+
+int sally_fd_adopt(int number)
+{
+    int error = sally_fd_set_cloexec(number);
+    return error != 0 ? error : set_nonblocking(number, true);
+}
+
 int sally_fd_duplicate(int number)
 {
     return must_fail() ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 0);

@@ -31,6 +31,11 @@ sally_io sally_fd_receive(const sally_fd *fd, void *buf, size_t n, size_t *count
 sally_io sally_fd_send(const sally_fd *fd, const void *buf, size_t n, size_t *count,
                        int *sys_errno);
 
+/* One that was handed to us and is ours from now on: non-blocking, close-on-exec. 0 or an errno; EBADF: it
+ * is not open. */
+int sally_fd_adopt(int number);
+int sally_fd_set_cloexec(int number);
+
 /* Another number for the same open file, -1 when there is none. */
 int sally_fd_duplicate(int number);
 void sally_fd_close(int number);

@@ -58,6 +58,23 @@ int sally_listener_fds(ssl_listener *l, int *fds);
 /* Borrowed. */
 sally_front sally_listener_front(const ssl_listener *l);
 
+/* ---- in listener_make.c -------------------------------------------------------------------- */
+
+/* What a listener is made from. */
+typedef struct sally_listener_setup {
+    const ssl_listen_options *options; /* not NULL */
+    ssl_context *context;
+    const char *call; /* for error texts */
+} sally_listener_setup;
+
+/* USAGE or CONFIG, before anything is made or opened. */
+ssl_status sally_listener_check(const sally_listener_setup *setup, ssl_error *err);
+/* A listener without sockets, from a setup that was checked. */
+ssl_status sally_listener_make(const sally_listener_setup *setup, ssl_listener **listener,
+                               ssl_error *err);
+/* Frees one that got no socket. */
+void sally_listener_discard(ssl_listener *l);
+
 /* ---- in listener_open.c -------------------------------------------------------------------- */
 
 /* Closes the listening fds, and removes the file of a Unix socket. */

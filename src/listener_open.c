@@ -12,10 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "context.h"
 #include "error.h"
 #include "listener.h"
-#include "mem.h"
 #include "ossl.h"
 #include "sock.h"
 
@@ -26,16 +24,11 @@
 
 static const char call[] = "ssl_listen";
 
-/* ---- arguments ----------------------------------------------------------------------------- */
+/* ---- the port ----------------------------------------------------------------------------- */
 
 static bool is_unix(const char *host)
 {
     return host != NULL && strncmp(host, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0;
-}
-
-static ssl_status fail_usage(ssl_error *err, const char *why)
-{
-    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: %s", call, why);
 }
 
 static ssl_status check_port(int port, const char *host, ssl_error *err)
@@ -51,43 +44,6 @@ static ssl_status check_port(int port, const char *host, ssl_error *err)
                           host);
     }
     return SALLY_OK;
-}
-
-static ssl_status check_options(const ssl_listen_options *options, ssl_error *err)
-{
-    if (options->host != NULL && options->host[0] == '\0') {
-        return fail_usage(err, "options.host is empty; NULL stands for all addresses");
-    }
-    if (options->backlog < 0) {
-        return fail_usage(err, "options.backlog is negative; 0 stands for the largest");
-    }
-    if (options->handshake_timeout_ms == 0) {
-        return fail_usage(err, "options.handshake_timeout_ms is 0: no handshake could be done; "
-                               "negative stands for no limit");
-    }
-    if (options->pending_max == 0) {
-        return fail_usage(err, "options.pending_max is 0: no client could be taken");
-    }
-    return SALLY_OK;
-}
-
-/* That it is for servers, and can serve, is found out before a socket is opened. */
-static ssl_status check_context(ssl_context *context, const ssl_listen_options *options,
-                                ssl_error *err)
-{
-    if (context == NULL && options->registry != NULL) {
-        return SALLY_OK;
-    }
-    if (context == NULL) {
-        return fail_usage(err, "the context is NULL; a server needs one with an identity, or "
-                               "options.registry");
-    }
-    sally_policy policy;
-    ssl_status status = sally_context_policy(context, false, call, &policy, err);
-    if (status == SALLY_OK) {
-        sally_policy_fini(&policy);
-    }
-    return status;
 }
 
 /* ---- sockets ------------------------------------------------------------------------------- */
@@ -228,71 +184,26 @@ static ssl_status open_listener(ssl_listener *l, const ssl_listen_options *optio
 {
     opening o = {.options = options};
     ssl_status status = sally_resolve(options->host, port, true, scope, &o.found, err);
-    if (status != SALLY_OK) {
-        return status;
-    }
-    int error = sally_handshakes_init(&l->handshakes);
-    if (error != 0) {
-        return sally_fail_errno(err, error, SALLY_PHASE_LISTEN, "%s: cannot make an event set",
-                                call);
-    }
-    status = open_sockets(l, &o, port, err);
-    if (status != SALLY_OK) {
-        sally_handshakes_fini(&l->handshakes);
-    }
-    return status;
-}
-
-static sally_front new_front(const ssl_listen_options *options, ssl_context *context)
-{
-    return (sally_front){.context = context != NULL ? ssl_context_retain(context)
-                                                    : sally_context_doorkeeper(),
-                         .registry = ssl_registry_retain(options->registry)};
-}
-
-static ssl_listener *new_listener(const ssl_listen_options *options, ssl_context *context)
-{
-    sally_front front = new_front(options, context);
-    ssl_listener *l = front.context != NULL ? sally_alloc(sizeof *l) : NULL;
-    if (l == NULL) {
-        ssl_context_release(front.context);
-        ssl_registry_release(front.registry);
-        return NULL;
-    }
-    sally_mutex_init(&l->lock, SALLY_RANK_LISTENER);
-    sally_list_init(&l->watches);
-    l->front = front;
-    l->handshake_timeout_ms = options->handshake_timeout_ms;
-    l->pending_max = options->pending_max;
-    return l;
+    return status == SALLY_OK ? open_sockets(l, &o, port, err) : status;
 }
 
 /* What a call asks for. */
 typedef struct request {
     int port;
-    const ssl_listen_options *options;
-    ssl_context *context;
+    sally_listener_setup setup;
 } request;
 
 static ssl_status listen_checked(const request *asked, const sally_scope *scope,
                                  ssl_listener **listener, ssl_error *err)
 {
-    sally_trust *trust;
-    ssl_status status =
-        sally_trust_new(asked->options->proxy, asked->options->proxy_trusted, call, &trust, err);
+    ssl_listener *l;
+    ssl_status status = sally_listener_make(&asked->setup, &l, err);
     if (status != SALLY_OK) {
         return status;
     }
-    ssl_listener *l = new_listener(asked->options, asked->context);
-    if (l == NULL) {
-        sally_trust_free(trust);
-        return sally_fail_memory(err, SALLY_PHASE_LISTEN, call);
-    }
-    l->front.trust = trust;
-    status = open_listener(l, asked->options, asked->port, scope, err);
+    status = open_listener(l, asked->setup.options, asked->port, scope, err);
     if (status != SALLY_OK) {
-        l->closed = true; /* nothing is open: freeing it closes nothing */
-        ssl_free_listener(l);
+        sally_listener_discard(l);
         return status;
     }
     *listener = l;
@@ -300,28 +211,22 @@ static ssl_status listen_checked(const request *asked, const sally_scope *scope,
     return SALLY_OK;
 }
 
-static ssl_status check_request(const request *asked, ssl_error *err)
-{
-    ssl_status status = check_port(asked->port, asked->options->host, err);
-    if (status == SALLY_OK) {
-        status = check_options(asked->options, err);
-    }
-    return status == SALLY_OK ? check_context(asked->context, asked->options, err) : status;
-}
-
 static ssl_status listen_how(request asked, sally_how how, ssl_listener **listener, ssl_error *err)
 {
     static const ssl_listen_options usual = SALLY_LISTEN_OPTIONS;
     sally_ossl_begin();
     if (listener == NULL) {
-        return fail_usage(err, "listener is NULL");
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: listener is NULL", call);
     }
     *listener = NULL;
-    if (asked.options == NULL) {
-        asked.options = &usual;
+    if (asked.setup.options == NULL) {
+        asked.setup.options = &usual;
     }
     sally_scope scope;
-    ssl_status status = check_request(&asked, err);
+    ssl_status status = check_port(asked.port, asked.setup.options->host, err);
+    if (status == SALLY_OK) {
+        status = sally_listener_check(&asked.setup, err);
+    }
     if (status == SALLY_OK) {
         status = sally_scope_begin(&scope, how, SALLY_PHASE_LISTEN, err);
     }
@@ -331,12 +236,12 @@ static ssl_status listen_how(request asked, sally_how how, ssl_listener **listen
 ssl_status ssl_listen(int port, const ssl_listen_options *options, ssl_context *context,
                       ssl_listener **listener, ssl_error *err)
 {
-    return listen_how((request){port, options, context}, SALLY_PLAIN, listener, err);
+    return listen_how((request){port, {options, context, call}}, SALLY_PLAIN, listener, err);
 }
 
 ssl_status ssl_listen_enable_break(int port, const ssl_listen_options *options,
                                    ssl_context *context, ssl_break *brk, ssl_listener **listener,
                                    ssl_error *err)
 {
-    return listen_how((request){port, options, context}, SALLY_ENABLE(brk), listener, err);
+    return listen_how((request){port, {options, context, call}}, SALLY_ENABLE(brk), listener, err);
 }

@@ -65,6 +65,12 @@ int sally_sock_open(int family, int *fd)
     return errno_of(*fd);
 }
 
+int sally_sock_open_datagram(int family, int *fd)
+{
+    *fd = must_fail() ? -1 : socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return errno_of(*fd);
+}
+
 int sally_sock_connect(int fd, const sally_addr *addr)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&addr->storage;
@@ -234,6 +240,15 @@ int sally_sock_type(int fd, int *type)
 {
     socklen_t size = sizeof *type;
     return errno_of(must_fail() ? -1 : getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size));
+}
+
+int sally_sock_is_listening(int fd, bool *listening)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    int result = must_fail() ? -1 : getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
+    *listening = result == 0 && value != 0;
+    return errno_of(result);
 }
 
 int sally_sock_local(int fd, sally_addr *addr)

@@ -11,6 +11,7 @@
 #include "transport.h"
 
 int sally_sock_open(int family, int *fd);
+int sally_sock_open_datagram(int family, int *fd);
 /* EINPROGRESS: wait for POLLOUT, then sally_sock_connect_result. EAGAIN: the backlog of a Unix
  * socket is full. */
 int sally_sock_connect(int fd, const sally_addr *addr);
@@ -41,6 +42,7 @@ bool sally_sock_delays(int fd);
 void sally_sock_delay(int fd);
 /* SOCK_STREAM...; ENOTSOCK: no socket. */
 int sally_sock_type(int fd, int *type);
+int sally_sock_is_listening(int fd, bool *listening);
 int sally_sock_local(int fd, sally_addr *addr);
 int sally_sock_remote(int fd, sally_addr *addr);
 /* Closes exactly once; EINTR does not close again. */

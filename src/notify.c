@@ -1,0 +1,194 @@
+/* L7 service: telling a supervisor how the service is doing, as sd_notify(3) has it (W8).
+ *
+ * A message is one datagram over a socket of its own: messages are rare, and a socket that was kept would
+ * be one more to keep from forks. The socket is connected before it is written to, so that a full queue
+ * at the other end can be waited for.
+ *
+ * No state: the environment is read at each call.
+ */
+#include "sallyport/notify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "sock.h"
+#include "wait.h"
+
+/* ---- where to ------------------------------------------------------------------------------ */
+
+static ssl_status find_supervisor(const char *call, sally_addr *addr, ssl_error *err)
+{
+    const char *name = getenv("NOTIFY_SOCKET"); /* NOLINT(concurrency-mt-unsafe) */
+    if (name == NULL) {
+        return sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_SERVE,
+                          "%s: there is no supervisor: NOTIFY_SOCKET is not set", call);
+    }
+    char text[SALLY_ADDR_TEXT_SIZE];
+    int length = snprintf(text, sizeof text, "unix:%s", name);
+    bool is_local = (name[0] == '/' || name[0] == '@') && name[1] != '\0';
+    if (!is_local || length >= (int)sizeof text || !sally_addr_parse(text, 0, addr)) {
+        return sally_fail(
+            err, SALLY_CONFIG, SALLY_PHASE_SERVE,
+            "%s: NOTIFY_SOCKET is \"%.128s\"; it must be the path of a Unix socket, or "
+            "an abstract name (\"@name\")",
+            call, name);
+    }
+    return SALLY_OK;
+}
+
+/* ---- the message --------------------------------------------------------------------------- */
+
+/* 0 or an errno; ETIMEDOUT. */
+static int send_within(int fd, const char *state, size_t length, ssl_deadline deadline)
+{
+    for (;;) {
+        size_t sent;
+        int error = 0;
+        sally_io io = sally_sock_send(fd, state, length, &sent, &error);
+        if (io != SALLY_IO_WOULD_BLOCK) {
+            return io == SALLY_IO_DONE ? 0 : error;
+        }
+        struct pollfd room = {.fd = fd, .events = POLLOUT};
+        error = sally_wait_poll(&room, 1, deadline);
+        if (error != 0 || sally_deadline_passed(deadline)) {
+            return error != 0 ? error : ETIMEDOUT;
+        }
+    }
+}
+
+static int deliver(const sally_addr *addr, const char *state, size_t length)
+{
+    int fd;
+    int error = sally_sock_open_datagram(addr->storage.ss_family, &fd);
+    if (error != 0) {
+        return error;
+    }
+    error = sally_sock_connect(fd, addr);
+    if (error == 0) {
+        ssl_deadline deadline = sally_deadline_after_ms(SALLY_NOTIFY_TIMEOUT_MS);
+        error = send_within(fd, state, length, deadline);
+    }
+    sally_sock_close(fd);
+    return error;
+}
+
+static ssl_status tell(const char *call, const char *state, size_t length, ssl_error *err)
+{
+    sally_addr addr;
+    ssl_status status = find_supervisor(call, &addr, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    int error = deliver(&addr, state, length);
+    if (error == 0) {
+        sally_error_none(err);
+        return SALLY_OK;
+    }
+    char where[SALLY_ADDR_TEXT_SIZE];
+    sally_addr_text(&addr, where, sizeof where);
+    if (error == ETIMEDOUT) {
+        return sally_fail(err, SALLY_TIMEOUT, SALLY_PHASE_SERVE,
+                          "%s: the supervisor at %s takes no message", call, where);
+    }
+    return sally_fail_errno(err, error, SALLY_PHASE_SERVE, "%s: cannot tell the supervisor at %s",
+                            call, where);
+}
+
+ssl_status ssl_notify(const char *state, ssl_error *err)
+{
+    size_t length = state != NULL ? strlen(state) : 0;
+    if (length == 0) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_notify: state is %s",
+                          state == NULL ? "NULL" : "empty");
+    }
+    if (length > SALLY_NOTIFY_MAX) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_SERVE,
+                          "ssl_notify: state has %zu bytes; a message has %d at most", length,
+                          SALLY_NOTIFY_MAX);
+    }
+    return tell("ssl_notify", state, length, err);
+}
+
+ssl_status ssl_notify_printf(ssl_error *err, const char *format, ...)
+{
+    if (format == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_notify_printf: format is NULL");
+    }
+    char state[SALLY_NOTIFY_MAX + 1];
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(state, sizeof state, format, values);
+    va_end(values);
+    if (length <= 0) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_notify_printf: %s",
+                          length == 0 ? "the text is empty" : "the format is wrong");
+    }
+    if (length > SALLY_NOTIFY_MAX) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_SERVE,
+                          "ssl_notify_printf: the text has %d bytes; a message has %d at most",
+                          length, SALLY_NOTIFY_MAX);
+    }
+    return tell("ssl_notify_printf", state, (size_t)length, err);
+}
+
+ssl_status ssl_notify_reloading(ssl_error *err)
+{
+    char state[64];
+    int length = snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+                          sally_now_ns() / 1000);
+    return tell("ssl_notify_reloading", state, (size_t)length, err);
+}
+
+/* ---- the watchdog -------------------------------------------------------------------------- */
+
+/* *number is -1 where the variable is not set. */
+static ssl_status read_number(const char *name, int64_t *number, ssl_error *err)
+{
+    const char *text = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
+    *number = -1;
+    if (text == NULL) {
+        return SALLY_OK;
+    }
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < 1) {
+        return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_SERVE,
+                          "ssl_watchdog_timeout_ms: %s is \"%.64s\"; it must be a number from 1 on",
+                          name, text);
+    }
+    *number = value;
+    return SALLY_OK;
+}
+
+ssl_status ssl_watchdog_timeout_ms(int64_t *timeout_ms, ssl_error *err)
+{
+    if (timeout_ms == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
+                          "ssl_watchdog_timeout_ms: timeout_ms is NULL");
+    }
+    *timeout_ms = -1;
+    int64_t usec;
+    int64_t pid;
+    ssl_status status = read_number("WATCHDOG_USEC", &usec, err);
+    if (status == SALLY_OK) {
+        status = read_number("WATCHDOG_PID", &pid, err);
+    }
+    if (status != SALLY_OK) {
+        return status;
+    }
+    sally_error_none(err);
+    if (usec > 0 && (pid < 0 || pid == (int64_t)getpid())) {
+        *timeout_ms = usec / 1000 > 0 ? usec / 1000 : 1;
+    }
+    return SALLY_OK;
+}
