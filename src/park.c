@@ -13,7 +13,7 @@
  * Parking arms the fd under the lock, because right after it the task may be another's.
  *
  * Deadlines are kept by one thread, the timekeeper, so they hold while every worker is in a handler.
- * `alarm` is the time it sleeps to; only a task that is due earlier wakes it.
+ * `alarm` is the time it sleeps to; only a task that is due earlier wakes it, or a call (sally_park_call).
  */
 #include "park.h"
 
@@ -45,13 +45,14 @@ struct sally_task {
 struct sally_park {
     sally_pollset *set; /* constant */
     sally_mutex lock;
-    sally_cond earlier; /* a deadline before `alarm` came, or stop */
+    sally_cond earlier; /* a deadline or a call before `alarm` came, or stop */
     /* lock */
     sally_deadlines parked;
     size_t tasks; /* not FREE: `parked` has room for all of them */
     sally_node free_tasks;
     sally_task *all_tasks;
     ssl_deadline alarm; /* the timekeeper sleeps until then; the past while it is awake */
+    ssl_deadline call;  /* it comes back to its caller then */
     int64_t limit_ms;   /* negative: none */
     bool stopped;
 };
@@ -76,6 +77,7 @@ sally_park *sally_park_open(void)
     sally_cond_init(&park->earlier);
     sally_list_init(&park->free_tasks);
     park->alarm = AWAKE;
+    park->call = SALLY_NEVER;
     park->limit_ms = -1;
     return park;
 }
@@ -247,11 +249,11 @@ void sally_park_hurry(sally_park *park, int64_t limit_ms)
 
 /* ---- those who run them -------------------------------------------------------------------- */
 
-sally_task *sally_park_take_ready(sally_park *park, short *events)
+sally_task *sally_park_take_ready(sally_park *park, ssl_deadline until, short *events)
 {
     sally_pollset_event event;
     /* One at a time: what a worker in a handler had in hand besides would wait for that handler. */
-    if (sally_pollset_wait(park->set, SALLY_NEVER, &event, 1) == 0) {
+    if (sally_pollset_wait(park->set, until, &event, 1) == 0) {
         return NULL;
     }
     *events = event.events;
@@ -272,20 +274,37 @@ static sally_task *claim_due_locked(sally_park *park)
 static void sleep_locked(sally_park *park)
 {
     const sally_due *first = sally_deadlines_first(&park->parked);
-    park->alarm = first != NULL ? first->at : SALLY_NEVER;
+    park->alarm = first != NULL ? sally_deadline_earlier(first->at, park->call) : park->call;
     (void)sally_cond_wait_until(&park->earlier, &park->lock, park->alarm);
     park->alarm = AWAKE;
+}
+
+static bool is_called_locked(sally_park *park)
+{
+    bool called = sally_deadline_passed(park->call);
+    if (called) {
+        park->call = SALLY_NEVER;
+    }
+    return called;
 }
 
 sally_task *sally_park_take_due(sally_park *park)
 {
     sally_task *task = NULL;
     sally_mutex_lock(&park->lock);
-    while (!park->stopped && (task = claim_due_locked(park)) == NULL) {
+    while (!park->stopped && !is_called_locked(park) && (task = claim_due_locked(park)) == NULL) {
         sleep_locked(park);
     }
     sally_mutex_unlock(&park->lock);
     return task;
+}
+
+void sally_park_call(sally_park *park, ssl_deadline when)
+{
+    sally_mutex_lock(&park->lock);
+    park->call = sally_deadline_earlier(park->call, when);
+    keep_time_locked(park, when);
+    sally_mutex_unlock(&park->lock);
 }
 
 void sally_park_stop(sally_park *park, bool on)

@@ -48,10 +48,13 @@ void sally_park_rearm(sally_park *park, sally_task *task, short events);
  * as soon as it can be written to, which is at once as a rule. */
 void sally_park_hurry(sally_park *park, int64_t limit_ms);
 
-/* For a worker: blocks until a task is ready. NULL: look whether to stop, and come again. */
-sally_task *sally_park_take_ready(sally_park *park, short *events);
-/* For the timekeeper: blocks until a deadline has passed. NULL: stopped. */
+/* For a worker: blocks until a task is ready or `until` has passed. NULL: that, or look whether to
+ * stop, and come again. */
+sally_task *sally_park_take_ready(sally_park *park, ssl_deadline until, short *events);
+/* For the timekeeper: blocks until a deadline has passed. NULL: called, or stopped. */
 sally_task *sally_park_take_due(sally_park *park);
+/* Makes the timekeeper come back with NULL, once, at `when` or at an earlier call. */
+void sally_park_call(sally_park *park, ssl_deadline when);
 /* Makes all that block in the two above return NULL, until called with false. */
 void sally_park_stop(sally_park *park, bool on);
 

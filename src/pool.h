@@ -1,11 +1,13 @@
-/* L7 service: the threads that run parked tasks: N workers and one timekeeper. Knows no TLS.
+/* L7 service: the threads that run parked tasks: workers and one timekeeper. Knows no TLS.
  *
  * All workers wait in one pollset; the kernel's ready list is the queue. The timekeeper runs tasks
- * whose deadline has passed and never blocks in one.
+ * whose deadline has passed and never blocks in one. Workers that block are replaced up to a limit, and
+ * those that are then too many end when they have been idle for a while (W2).
  */
 #ifndef SALLY_POOL_H
 #define SALLY_POOL_H
 
+#include "atomic.h"
 #include "break.h"
 #include "park.h"
 
@@ -16,11 +18,21 @@ typedef struct sally_worker {
     const sally_wake *wake; /* from the bank, to be lent to what runs */
 } sally_worker;
 
+/* What others may read at any time; all zero at first. */
+typedef struct sally_pool_tally {
+    sally_atomic_u64 workers; /* now, without the timekeeper */
+    sally_atomic_u64
+        start_failures; /* workers that would have been of use and could not be started */
+} sally_pool_tally;
+
 typedef struct sally_pool_setup {
-    sally_park *park;      /* borrowed, for the life of the pool */
-    sally_wake_bank *bank; /* borrowed */
-    int workers;
-    size_t stack_bytes; /* of each thread; 0: the system's default */
+    sally_park *park;        /* borrowed, for the life of the pool */
+    sally_wake_bank *bank;   /* borrowed */
+    sally_pool_tally *tally; /* borrowed */
+    int workers;             /* that are not blocked, as far as workers_max allows */
+    int workers_max;         /* at least `workers` */
+    int64_t idle_ms;         /* after so long one that is not needed ends; negative: never */
+    size_t stack_bytes;      /* of each thread; 0: the system's default */
 } sally_pool_setup;
 
 /* Starts all threads, or none: SYSTEM, MEMORY. */

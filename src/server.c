@@ -36,10 +36,24 @@ static ssl_status check_number(const bounded *number, ssl_error *err)
                       number->may_be_unlimited ? ", or SALLY_UNLIMITED" : "");
 }
 
+static ssl_status check_growth(const ssl_server_options *o, ssl_error *err)
+{
+    bool grows_to = o->workers_max >= o->workers && o->workers_max <= SALLY_SERVER_WORKERS_MAX;
+    if (o->workers_max == 0 || grows_to) {
+        return SALLY_OK;
+    }
+    return sally_fail(
+        err, SALLY_USAGE, SALLY_PHASE_SERVE,
+        "ssl_server_new: workers_max is %d; with workers %d it must be 0, for as many, or "
+        "%d to %d",
+        o->workers_max, o->workers, o->workers, SALLY_SERVER_WORKERS_MAX);
+}
+
 static ssl_status check_options(const ssl_server_options *o, ssl_error *err)
 {
     const bounded numbers[] = {
         {"workers", o->workers, SALLY_SERVER_WORKERS_MAX, false},
+        {"worker_idle_ms", o->worker_idle_ms, INT64_MAX, true},
         {"connections_max", o->connections_max, INT64_MAX, true},
         {"handshake_timeout_ms", o->handshake_timeout_ms, INT64_MAX, true},
         {"idle_timeout_ms", o->idle_timeout_ms, INT64_MAX, true},
@@ -54,7 +68,7 @@ static ssl_status check_options(const ssl_server_options *o, ssl_error *err)
             return SALLY_USAGE;
         }
     }
-    return SALLY_OK;
+    return check_growth(o, err);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -241,6 +255,18 @@ static void undo_start(ssl_server *server)
     sally_store_seq(&server->stage, SALLY_STAGE_NEW);
 }
 
+static sally_pool_setup pool_setup(ssl_server *server)
+{
+    const ssl_server_options *o = &server->options;
+    return (sally_pool_setup){.park = server->park,
+                              .bank = server->bank,
+                              .tally = &server->tally.pool,
+                              .workers = o->workers,
+                              .workers_max = o->workers_max != 0 ? o->workers_max : o->workers,
+                              .idle_ms = o->worker_idle_ms,
+                              .stack_bytes = o->worker_stack_bytes};
+}
+
 ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
 {
     sally_ossl_begin();
@@ -248,10 +274,7 @@ ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
     if (status != SALLY_OK) {
         return status;
     }
-    sally_pool_setup setup = {.park = server->park,
-                              .bank = server->bank,
-                              .workers = server->options.workers,
-                              .stack_bytes = server->options.worker_stack_bytes};
+    sally_pool_setup setup = pool_setup(server);
     sally_store_seq(&server->stage, SALLY_STAGE_SERVING);
     status = open_gates(server, err);
     if (status == SALLY_OK) {
@@ -335,6 +358,8 @@ ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *count
         .health_checks = sally_load_relaxed(&tally->health_checks),
         .open = sally_load_relaxed(&tally->open),
         .busy = sally_load_relaxed(&tally->busy),
+        .workers = sally_load_relaxed(&tally->pool.workers),
+        .worker_start_failures = sally_load_relaxed(&tally->pool.start_failures),
     };
     return SALLY_OK;
 }

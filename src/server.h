@@ -43,6 +43,7 @@ typedef struct sally_tally {
     sally_atomic_u64 health_checks;
     sally_atomic_u64 open;
     sally_atomic_u64 busy;
+    sally_pool_tally pool;
 } sally_tally;
 
 struct ssl_server {

@@ -52,9 +52,13 @@ typedef ssl_served (*ssl_handler)(ssl_connection *connection, ssl_port *in, ssl_
 
 /** Everything a server is told. Start from SALLY_SERVER_OPTIONS. */
 typedef struct ssl_server_options {
-    ssl_handler handler;          /**< required */
-    void *user;                   /**< given to every call of the handler */
-    int workers;                  /**< threads that run handlers; at least 1 */
+    ssl_handler handler;    /**< required */
+    void *user;             /**< given to every call of the handler */
+    int workers;            /**< threads that run handlers; at least 1 */
+    int workers_max;        /**< so many while handlers block, in a handler for more than a few
+                                       milliseconds: each of them is replaced; 0: no more than `workers` */
+    int64_t worker_idle_ms; /**< one that is more than `workers` ends after so long without work */
+    size_t worker_stack_bytes;    /**< 0: the system's default */
     int64_t connections_max;      /**< clients at once; further ones stay in the backlog */
     int64_t handshake_timeout_ms; /**< from TCP accept to the end of the handshake */
     int64_t idle_timeout_ms;      /**< parked without a byte */
@@ -62,15 +66,14 @@ typedef struct ssl_server_options {
     int64_t write_timeout_ms;     /**< one blocking write in a handler */
     bool handler_first;           /**< call the handler right after the handshake, for protocols in
                                        which the server speaks first; else at the first bytes */
-    size_t worker_stack_bytes;    /**< 0: the system's default */
     uint64_t reserved[8];
 } ssl_server_options;
 
 #define SALLY_SERVER_WORKERS 4
 /* clang-format off */
 #define SALLY_SERVER_OPTIONS \
-    {NULL, NULL, SALLY_SERVER_WORKERS, SALLY_UNLIMITED, SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, \
-     60000, false, 0, {0}}
+    {NULL, NULL, SALLY_SERVER_WORKERS, 0, 10000, 0, SALLY_UNLIMITED, SALLY_HANDSHAKE_TIMEOUT_MS, \
+     300000, 60000, 60000, false, {0}}
 /* clang-format on */
 
 /** Makes a server, in *server; it does nothing before ssl_server_start.
@@ -133,7 +136,9 @@ typedef struct ssl_server_counters {
     uint64_t taken;           /**< given away: the handler returned SALLY_TAKEN */
     uint64_t proxy_refused;   /**< neither a trusted proxy nor welcome as a client (proxy.h) */
     uint64_t health_checks;   /**< proxies that came without a client, and went */
-    uint64_t reserved[6];
+    uint64_t workers;         /**< threads that run handlers, now (W2) */
+    uint64_t worker_start_failures; /**< the system had no thread, or no descriptor, for one more */
+    uint64_t reserved[8];
 } ssl_server_counters;
 
 /** A snapshot; each figure is exact, not all of one instant. Threads: any. Errors: USAGE. */

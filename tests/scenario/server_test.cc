@@ -444,10 +444,17 @@ TEST_F(Serving, E3_ANumberOutOfRangeIsNamed)
         options.workers = workers;
         expect_refused(options, "workers is " + std::to_string(workers));
     }
+    for (int most : {-1, 1, SALLY_SERVER_WORKERS_MAX + 1}) {
+        options = whole_options();
+        options.workers = 2;
+        options.workers_max = most;
+        expect_refused(options, "workers_max is " + std::to_string(most) + "; with workers 2");
+    }
     struct {
         int64_t ssl_server_options::*field;
         const char *name;
     } const fields[] = {
+        {&ssl_server_options::worker_idle_ms, "worker_idle_ms"},
         {&ssl_server_options::connections_max, "connections_max"},
         {&ssl_server_options::handshake_timeout_ms, "handshake_timeout_ms"},
         {&ssl_server_options::idle_timeout_ms, "idle_timeout_ms"},

@@ -87,7 +87,7 @@ class Park : public testing::Test
         short events = 0;
         sally_park_stop(park_, true);
         for (int i = 0; i < 3 && task == nullptr; i++) {
-            task = sally_park_take_ready(park_, &events);
+            task = sally_park_take_ready(park_, SALLY_NEVER, &events);
         }
         sally_park_stop(park_, false);
         return task;
@@ -108,7 +108,7 @@ TEST_F(Park, AnEventGivesTheTaskToAWorker)
     EXPECT_EQ(nullptr, ready());
     line.speak();
     short events = 0;
-    EXPECT_EQ(task, sally_park_take_ready(park_, &events));
+    EXPECT_EQ(task, sally_park_take_ready(park_, SALLY_NEVER, &events));
     EXPECT_EQ(POLLIN, events);
     EXPECT_EQ(&owner, sally_task_owner(task));
     EXPECT_EQ(nullptr, ready()) << "one event is for one worker";
@@ -140,12 +140,32 @@ TEST_F(Park, AnEarlierDeadlineWakesTheTimekeeper)
     EXPECT_EQ(first, due);
 }
 
+TEST_F(Park, ACallBringsTheTimekeeperBackOnce)
+{
+    Line line;
+    sally_task *task = make(line);
+    put(task, 0, late());
+    Thread timekeeper([&] { EXPECT_EQ(nullptr, sally_park_take_due(park_)); });
+    ASSERT_TRUE(wait_until_off_cpu(timekeeper));
+    sally_park_call(park_, sally_deadline_after_ms(1));
+    sally_park_call(park_, late());
+    timekeeper.join();
+    sally_park_hurry(park_, 0);
+    EXPECT_EQ(task, sally_park_take_due(park_)) << "the later call was one with the earlier";
+}
+
+TEST_F(Park, AWorkerWaitsNoLongerThanItWants)
+{
+    short events;
+    EXPECT_EQ(nullptr, sally_park_take_ready(park_, sally_deadline_after_ms(1), &events));
+}
+
 TEST_F(Park, StopWakesBoth)
 {
     Thread timekeeper([&] { EXPECT_EQ(nullptr, sally_park_take_due(park_)); });
     Thread worker([&] {
         short events;
-        EXPECT_EQ(nullptr, sally_park_take_ready(park_, &events));
+        EXPECT_EQ(nullptr, sally_park_take_ready(park_, SALLY_NEVER, &events));
     });
     ASSERT_TRUE(wait_until_off_cpu(timekeeper));
     ASSERT_TRUE(wait_until_asleep(worker));
@@ -357,7 +377,7 @@ TEST_F(Park, OneHolderAtATimeInAnyRace)
             Rng rng(10 + i);
             while (!stop) {
                 short events;
-                sally_task *task = sally_park_take_ready(park_, &events);
+                sally_task *task = sally_park_take_ready(park_, SALLY_NEVER, &events);
                 if (task != nullptr) {
                     race.turn(task, &rng);
                 }

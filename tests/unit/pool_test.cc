@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@
 extern "C" {
 #include "mem.h"
 #include "pool.h"
+#include "sync.h"
 }
 
 using namespace sallytest;
@@ -62,15 +65,23 @@ class Pool : public testing::Test
         sally_pool_stop(pool_);
         pool_ = nullptr;
     }
-    ssl_status start(int workers, ssl_error *err)
+    sally_pool_setup setup(int workers, int workers_max, int64_t idle_ms = -1)
     {
-        sally_pool_setup setup = {park_, bank_, workers, 0};
-        return sally_pool_start(&setup, &pool_, err);
+        return {park_, bank_, &tally_, workers, workers_max, idle_ms, 0};
+    }
+    void start(int workers, int workers_max, int64_t idle_ms = -1)
+    {
+        sally_pool_setup how = setup(workers, workers_max, idle_ms);
+        ssl_error err;
+        ASSERT_TRUE(is(SALLY_OK, sally_pool_start(&how, &pool_, &err), err));
     }
     void start(int workers)
     {
-        ssl_error err;
-        ASSERT_TRUE(is(SALLY_OK, start(workers, &err), err));
+        start(workers, workers);
+    }
+    uint64_t workers() const
+    {
+        return sally_load_seq(&tally_.workers);
     }
     void put(const Job &job, short events, ssl_deadline deadline)
     {
@@ -80,6 +91,7 @@ class Pool : public testing::Test
     LeakGuard leaks_;
     sally_park *park_;
     sally_wake_bank *bank_;
+    sally_pool_tally tally_ = {};
     sally_pool *pool_ = nullptr;
 };
 
@@ -253,9 +265,10 @@ TEST_F(Pool, StartIsWholeOrNotAtAll)
     // With a bank of its own each time, because a bank keeps its wakes.
     auto attempt = [&](ssl_error *err) {
         sally_wake_bank *bank = sally_wake_bank_new();
-        sally_pool_setup setup = {park_, bank, 3, 0};
+        sally_pool_setup how = setup(3, 5);
+        how.bank = bank;
         sally_pool *pool = nullptr;
-        ssl_status status = sally_pool_start(&setup, &pool, err);
+        ssl_status status = sally_pool_start(&how, &pool, err);
         EXPECT_EQ(status == SALLY_OK, pool != nullptr);
         sally_pool_stop(pool);
         sally_wake_bank_release(bank);
@@ -263,12 +276,131 @@ TEST_F(Pool, StartIsWholeOrNotAtAll)
     };
     ThreadGuard threads;
     EXPECT_GT(sweep_thread_starts("sally_pool_start", attempt), 3);
-    sally_pool_setup setup = {park_, bank_, 3, 0};
+    sally_pool_setup how = setup(3, 5);
     for (long nth = 1; nth < 3; nth++) {
         ssl_error err;
         sally_mem_fail_at(nth, 0);
-        EXPECT_TRUE(is(SALLY_MEMORY, sally_pool_start(&setup, &pool_, &err), err));
+        EXPECT_TRUE(is(SALLY_MEMORY, sally_pool_start(&how, &pool_, &err), err));
         sally_mem_fail_at(0, 0);
         EXPECT_EQ(nullptr, pool_);
+    }
+}
+
+// ---- growing and shrinking ----
+
+namespace
+{
+
+// Jobs that stay in their turn until they are let go, and stand for handlers that block.
+struct Blocked {
+    explicit Blocked(sally_park *park, int count)
+    {
+        for (int i = 0; i < count; i++) {
+            jobs.push_back(std::make_unique<Job>(park, [this](const sally_turn *) {
+                inside++;
+                release.wait();
+                inside--;
+            }));
+        }
+    }
+    std::atomic<int> inside{0};
+    Latch release;
+    std::vector<std::unique_ptr<Job>> jobs;
+};
+
+} // namespace
+
+TEST_F(Pool, W2_BlockedWorkersAreReplacedUpToTheMaximum)
+{
+    Blocked blocked(park_, 5);
+    Latch ran;
+    Job more(park_, [&](const sally_turn *) { ran.open(); });
+    start(2, 5);
+    EXPECT_EQ(2u, workers());
+    for (auto &job : blocked.jobs) {
+        put(*job, POLLOUT, SALLY_NEVER);
+    }
+    EXPECT_TRUE(eventually([&] { return blocked.inside == 5; }));
+    EXPECT_EQ(5u, workers());
+    put(more, POLLOUT, SALLY_NEVER);
+    blocked.release.open();
+    EXPECT_TRUE(ran.wait());
+    stop();
+    EXPECT_EQ(0u, workers());
+}
+
+TEST_F(Pool, W2_OneThatIsIdleEndsTheWatch)
+{
+    Blocked blocked(park_, 1);
+    start(1, 9);
+    put(*blocked.jobs[0], POLLOUT, SALLY_NEVER);
+    EXPECT_TRUE(eventually([&] { return workers() == 2; }));
+    // Ten ticks and a deadline on the same thread: it would have grown by now.
+    Latch later;
+    Job timed(park_, [&](const sally_turn *) { later.open(); });
+    put(timed, 0, sally_deadline_after_ms(100));
+    EXPECT_TRUE(later.wait());
+    EXPECT_EQ(2u, workers());
+    blocked.release.open();
+    stop();
+}
+
+TEST_F(Pool, W2_SurplusWorkersEndWhenTheyAreIdle)
+{
+    size_t threads = running_threads().size();
+    Blocked blocked(park_, 6);
+    start(2, 8, 5);
+    for (auto &job : blocked.jobs) {
+        put(*job, POLLOUT, SALLY_NEVER);
+    }
+    EXPECT_TRUE(eventually([&] { return blocked.inside == 6; }));
+    EXPECT_LE(6u, workers());
+    blocked.release.open();
+    EXPECT_TRUE(eventually([&] { return workers() == 2; }));
+    EXPECT_TRUE(eventually([&] { return running_threads().size() == threads + 3; }))
+        << "two workers and the timekeeper";
+    Latch ran;
+    Job job(park_, [&](const sally_turn *) { ran.open(); });
+    put(job, POLLOUT, SALLY_NEVER);
+    EXPECT_TRUE(ran.wait());
+    stop();
+}
+
+TEST_F(Pool, W2_AWorkerThatCannotBeStartedIsCountedAndTriedAgain)
+{
+    Blocked blocked(park_, 2);
+    Latch failing;
+    Job fail(park_, [&](const sally_turn *) { // on the timekeeper, who starts workers
+        sally_thread_fail_at(1);
+        failing.open();
+    });
+    start(1, 2);
+    put(fail, 0, sally_deadline_after_ms(0));
+    ASSERT_TRUE(failing.wait());
+    for (auto &job : blocked.jobs) {
+        put(*job, POLLOUT, SALLY_NEVER);
+    }
+    EXPECT_TRUE(eventually([&] { return blocked.inside == 2; }));
+    EXPECT_EQ(1u, sally_load_seq(&tally_.start_failures));
+    blocked.release.open();
+    stop();
+}
+
+TEST_F(Pool, W6_StopMeetsGrowthAndShrinkingAtAnyMoment)
+{
+    for (int round = 0; round < 20; round++) {
+        Blocked blocked(park_, 8);
+        start(1, 8, round % 3);
+        for (auto &job : blocked.jobs) {
+            put(*job, POLLOUT, SALLY_NEVER);
+        }
+        int wanted = 1 + round % 8;
+        EXPECT_TRUE(eventually([&] { return blocked.inside >= wanted; }));
+        blocked.release.open();
+        stop();
+        for (auto &job : blocked.jobs) {
+            (void)sally_park_claim(park_, job->task);
+            sally_task_free(park_, job->task);
+        }
     }
 }

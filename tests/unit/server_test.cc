@@ -139,6 +139,6 @@ TEST_F(ServerFaults, W9_AServerThatDidNotStartSaysSoInItsLog)
         sally_thread_fail_at(0);
         ASSERT_EQ(1u, lines.size());
         EXPECT_EQ(0u, lines[0].find("level=error event=start_failed status=SYSTEM")) << lines[0];
-        EXPECT_EQ(with_error, lines[0].find("worker 1 of 2") != std::string::npos) << lines[0];
+        EXPECT_EQ(with_error, lines[0].find("worker 2 of 2") != std::string::npos) << lines[0];
     }
 }
