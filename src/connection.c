@@ -242,9 +242,8 @@ static bool has_more(ssl_connection *c, const sally_worker *worker, sally_want *
     if (!c->brisk) {
         return sally_conn_look_inside(c->conn, want);
     }
-    int64_t before_ns = sally_now_ns();
     bool found = dwell(c, worker, want);
-    int64_t took_ns = sally_now_ns() - before_ns;
+    int64_t took_ns = sally_now_ns() - c->active_ns; /* since the handler was done */
     c->brisk = found && took_ns < BRISK_NS;
     c->instant = found && took_ns < INSTANT_NS;
     return found;

@@ -47,10 +47,11 @@ static intake refuse(ssl_server *server, int error)
 }
 
 /* Whoever is no trusted proxy, where only those may come. */
-static void turn_away(ssl_server *server, int fd)
+static void turn_away(ssl_server *server, const sally_client *client)
 {
     sally_count(&server->tally.proxy_refused);
-    sally_sock_close(fd);
+    sally_observe_refusal(server, &client->remote, "proxy");
+    sally_sock_close(client->fd);
     sally_server_withdraw_place(server);
 }
 
@@ -67,7 +68,7 @@ static intake take_one(const sally_gate *gate)
     }
     sally_count(&server->tally.accepted);
     if (sally_trust_judge(gate->front.trust, &client.remote) == SALLY_CLIENT_REFUSED) {
-        turn_away(server, client.fd);
+        turn_away(server, &client);
         return INTAKE_TOOK;
     }
     if (!sally_connection_begin(server, &client)) {

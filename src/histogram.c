@@ -2,7 +2,7 @@
  *
  * The bounds go from 10 microseconds, about a wake-up, to 10 seconds, the usual handshake timeout, in
  * steps of 2 to 2.5: one set for all, so that histograms of several servers and machines can be added.
- * An addition is two relaxed ones and a search of five steps.
+ * An addition is two relaxed ones and a short search.
  */
 #include "histogram.h"
 
@@ -20,20 +20,15 @@ int64_t ssl_histogram_bound_ns(size_t bucket)
     return bucket < SALLY_HISTOGRAM_BUCKETS - 1 ? bounds[bucket] : INT64_MAX;
 }
 
-/* The first bucket whose bound is not less. */
+/* The first bucket whose bound is not less. Searched from the shortest on: what took longer can bear a longer
+ * search. */
 static size_t bucket_of(int64_t ns)
 {
-    size_t low = 0;
-    size_t high = SALLY_HISTOGRAM_BUCKETS - 1;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (ns <= bounds[middle]) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+    size_t bucket = 0;
+    while (bucket < SALLY_HISTOGRAM_BUCKETS - 1 && ns > bounds[bucket]) {
+        bucket++;
     }
-    return low;
+    return bucket;
 }
 
 void sally_histogram_add(sally_histogram *h, int64_t ns)

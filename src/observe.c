@@ -35,14 +35,19 @@ void sally_observe_shaken(ssl_connection *c)
     }
 }
 
+static void log_of_peer(const ssl_server *server, const sally_addr *peer, ssl_log_record *record)
+{
+    if (sally_log_wants(&server->log, record->level)) {
+        char text[SALLY_ADDR_TEXT_SIZE];
+        sally_addr_text_port(peer, text, sizeof text);
+        record->peer = text;
+        sally_server_log(server, record);
+    }
+}
+
 static void log_of_client(const ssl_connection *c, ssl_log_record *record)
 {
-    if (sally_log_wants(&c->server->log, record->level)) {
-        char peer[SALLY_ADDR_TEXT_SIZE];
-        sally_addr_text_port(&c->client.remote, peer, sizeof peer);
-        record->peer = peer;
-        sally_server_log(c->server, record);
-    }
+    log_of_peer(c->server, &c->client.remote, record);
 }
 
 static const char *words_for(ssl_status why)
@@ -68,6 +73,16 @@ void sally_observe_unshaken(const ssl_connection *c, ssl_status why, const ssl_e
 void sally_observe_turned_away(ssl_server *server)
 {
     (void)sally_add_relaxed(&server->metrics.stripes[0].handshakes[SALLY_MEMORY], 1);
+}
+
+void sally_observe_refusal(const ssl_server *server, const sally_addr *client, const char *reason)
+{
+    log_of_peer(server, client,
+                &(ssl_log_record){.level = SALLY_LOG_INFO,
+                                  .event = SALLY_LOG_REFUSED,
+                                  .status = SALLY_CLOSED,
+                                  .reason = reason,
+                                  .text = "the client was refused before its handshake"});
 }
 
 void sally_observe_accept_failure(const ssl_server *server, int error)

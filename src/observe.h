@@ -16,6 +16,8 @@ void sally_observe_shaken(ssl_connection *c);
 void sally_observe_unshaken(const ssl_connection *c, ssl_status why, const ssl_error *err);
 /* A client was taken that could not even become a connection. */
 void sally_observe_turned_away(ssl_server *server);
+/* A client was refused; `reason` is one word, the same as in the metrics. */
+void sally_observe_refusal(const ssl_server *server, const sally_addr *client, const char *reason);
 /* No client could be taken, for want of something. */
 void sally_observe_accept_failure(const ssl_server *server, int error);
 /* It was silent for too long. */

@@ -50,9 +50,8 @@ typedef struct row {
 static const row rows[] = {
     {"connections_accepted_total", "Clients taken from the listening sockets.", COUNTER,
      AT(server.accepted), NULL, NULL},
-    {"proxy_refused_total",
-     "Connections from sources that are no trusted proxy, where only such may come.", COUNTER,
-     AT(server.proxy_refused), NULL, NULL},
+    {"connections_refused_total", "Clients refused before their handshake, by the reason.", COUNTER,
+     AT(server.proxy_refused), "reason", "proxy"},
     {"health_checks_total", "Proxies that came without a client, and went.", COUNTER,
      AT(server.health_checks), NULL, NULL},
     {"accept_failures_total", "Clients left in the backlog for want of descriptors or memory.",

@@ -26,11 +26,11 @@ extern "C" {
 
 /** How much it matters. */
 typedef enum ssl_log_level {
-    SALLY_LOG_ERROR =
-        0, /**< something that was asked for is not there: a worker, a new certificate */
-    SALLY_LOG_WARNING, /**< clients have to wait or are turned away, for want of something */
-    SALLY_LOG_INFO,    /**< what clients did wrong, and what the program asked for */
-    SALLY_LOG_DEBUG    /**< what is no news: idle clients that are hung up on */
+    SALLY_LOG_ERROR = 0, /**< what was asked for is not there: a worker, a new certificate */
+    SALLY_LOG_WARNING,   /**< something is short: clients have to wait, handlers were cut, a
+                              certificate expires */
+    SALLY_LOG_INFO,      /**< what became of single clients, and what the program asked for */
+    SALLY_LOG_DEBUG      /**< what is no news: idle clients that are hung up on */
 } ssl_log_level;
 
 /** What happened. */
@@ -38,13 +38,13 @@ typedef enum ssl_log_event {
     SALLY_LOG_START_FAILED = 0, /**< a server, or one of its threads, did not start */
     SALLY_LOG_ACCEPT_FAILED,    /**< a client stays in the backlog: no descriptor, no memory */
     SALLY_LOG_HANDSHAKE_FAILED, /**< with `peer`, and why */
-    SALLY_LOG_REFUSED,          /**< a client was turned away for a limit, which `reason` names */
-    SALLY_LOG_IDLE_CLOSED,      /**< `peer` was silent for too long */
-    SALLY_LOG_DRAIN_BEGUN,      /**< `count` connections are open */
-    SALLY_LOG_DRAIN_ENDED,      /**< `count` handlers were cut; a warning if there are any */
-    SALLY_LOG_RELOADED,         /**< the context `name` was made anew from its files */
-    SALLY_LOG_RELOAD_FAILED,    /**< it was not, and the old one stays */
-    SALLY_LOG_REMARK /**< something about the context `name` is odd: it expires soon, say */
+    SALLY_LOG_REFUSED,       /**< `peer` was turned away before its handshake, for this `reason` */
+    SALLY_LOG_IDLE_CLOSED,   /**< `peer` was silent for too long */
+    SALLY_LOG_DRAIN_BEGUN,   /**< `count` connections are open */
+    SALLY_LOG_DRAIN_ENDED,   /**< `count` handlers were cut; a warning if there are any */
+    SALLY_LOG_RELOADED,      /**< the context `name` was made anew from its files */
+    SALLY_LOG_RELOAD_FAILED, /**< it was not, and the old one stays */
+    SALLY_LOG_REMARK         /**< something about the context `name` is odd: it expires soon, say */
 } ssl_log_event;
 
 /** One record. All texts are good during the call, and none is NULL. */

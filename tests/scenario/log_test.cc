@@ -1,4 +1,4 @@
-// What a server tells its program when nobody has asked. Rules: W9.
+// What a server tells its program when nobody has asked. Rules: W8 W9.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -28,6 +28,7 @@ struct Told {
     const ssl_server *server;
     std::string peer;
     std::string name;
+    std::string reason;
     std::string text;
 };
 
@@ -85,7 +86,7 @@ class Listening
         }
         std::lock_guard<std::mutex> guard(lock_);
         told_.push_back({r.level, r.event, r.status, r.code, r.sys_errno, r.count, r.server, r.peer,
-                         r.name, r.text});
+                         r.name, r.reason, r.text});
     }
 
     std::mutex lock_;
@@ -100,6 +101,15 @@ std::string address_of(const Fd &fd)
     socklen_t size = sizeof own;
     EXPECT_EQ(0, getsockname(fd.get(), reinterpret_cast<sockaddr *>(&own), &size));
     return "127.0.0.1:" + std::to_string(ntohs(own.sin_port));
+}
+
+ssl_listen_options only_by_proxy(const char *trusted)
+{
+    ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+    options.host = "127.0.0.1";
+    options.proxy = SALLY_PROXY_REQUIRED;
+    options.proxy_trusted = trusted;
+    return options;
 }
 
 bool has(const std::string &text, const std::string &part)
@@ -161,6 +171,30 @@ TEST_F(Logging, W9_TimeoutsOfHandshakesAndIdleClientsAreTold)
     told = listening.first(SALLY_LOG_IDLE_CLOSED);
     EXPECT_EQ(SALLY_LOG_DEBUG, told.level);
     EXPECT_TRUE(has(told.peer, "127.0.0.1:"));
+}
+
+TEST_F(Logging, W8_W9_ARefusedClientIsToldWithItsReason)
+{
+    Listening listening;
+    Service service(echo_once, service_options(), only_by_proxy("::1"), listening.log());
+    Fd stranger = connect_to(service.port());
+    Told told = listening.first(SALLY_LOG_REFUSED);
+    EXPECT_EQ(SALLY_LOG_INFO, told.level);
+    EXPECT_EQ(SALLY_CLOSED, told.status);
+    EXPECT_EQ("proxy", told.reason);
+    EXPECT_EQ(address_of(stranger), told.peer);
+}
+
+TEST_F(Logging, W8_W9_BehindAProxyThePeerIsTheClient)
+{
+    Listening listening;
+    Service service(echo_once, service_options(), only_by_proxy("127.0.0.1"), listening.log());
+    Fd proxy = connect_to(service.port());
+    std::string header =
+        "PROXY TCP4 192.0.2.7 192.0.2.9 40001 443\r\nno TLS at all, but long enough";
+    ASSERT_EQ(static_cast<ssize_t>(header.size()),
+              write(proxy.get(), header.data(), header.size()));
+    EXPECT_EQ("192.0.2.7:40001", listening.first(SALLY_LOG_HANDSHAKE_FAILED).peer);
 }
 
 TEST_F(Logging, W9_ADrainTellsItsBeginningAndItsEnd)

@@ -26,6 +26,8 @@ ssl_metrics known()
     m.parked = 3;
     m.server.taken = 13;
     m.server.idle_timed_out = 14;
+    m.server.proxy_refused = 15;
+    m.server.health_checks = 16;
     m.handshakes[SALLY_OK] = 100;
     m.handshakes[SALLY_PEER] = 7;
     m.handshakes[SALLY_LIMIT] = 1;
@@ -93,6 +95,11 @@ TEST(Prometheus, W9_AKnownSnapshotIsExactlyThisText)
               "# TYPE sallyport_connections_open gauge\n"
               "sallyport_connections_open 5\n",
               part_of(text, "connections_open"));
+    EXPECT_EQ("# HELP sallyport_connections_refused_total Clients refused before their handshake, "
+              "by the reason.\n"
+              "# TYPE sallyport_connections_refused_total counter\n"
+              "sallyport_connections_refused_total{reason=\"proxy\"} 15\n",
+              part_of(text, "connections_refused_total"));
     EXPECT_EQ("# HELP sallyport_sent_bytes_total Bytes sent, as plaintext and on the wire.\n"
               "# TYPE sallyport_sent_bytes_total counter\n"
               "sallyport_sent_bytes_total{layer=\"plaintext\"} 2000\n"
@@ -145,7 +152,7 @@ TEST(Prometheus, W9_AKnownSnapshotIsExactlyThisText)
               part_of(text, "handshake_seconds"));
     for (const char *line :
          {"_accept_failures_total 12\n", "_connections_busy 2\n", "_connections_parked 3\n",
-          "_connections_taken_total 13\n", "_idle_timeouts_total 14\n",
+          "_connections_taken_total 13\n", "_idle_timeouts_total 14\n", "_health_checks_total 16\n",
           "_handshakes_resumed_total 40\n", "_received_bytes_total{layer=\"plaintext\"} 1000\n",
           "_received_bytes_total{layer=\"wire\"} 1290\n", "_handler_seconds_count 0\n",
           "_queue_wait_seconds_sum 0\n", "_break_latency_seconds_count 0\n"}) {
