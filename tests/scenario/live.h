@@ -9,6 +9,19 @@
 namespace sallytest
 {
 
+// A server context that trusts ca.pem and demands nothing in the handshake.
+inline Context trusting_server(ssl_protocol protocol, bool renegotiation)
+{
+    Context context = server_context("server", protocol);
+    ssl_error err;
+    std::string roots = cert_path("ca.pem");
+    EXPECT_TRUE(
+        is(SALLY_OK, ssl_load_verify_root_certificates(context.get(), roots.c_str(), &err), err));
+    EXPECT_TRUE(
+        is(SALLY_OK, ssl_set_insecure_renegotiation(context.get(), renegotiation, &err), err));
+    return context;
+}
+
 // The connection works, and every byte is where it belongs.
 inline void expect_streams_both_ways(RawPair &pair)
 {

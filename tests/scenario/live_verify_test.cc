@@ -14,19 +14,6 @@ using namespace sallytest;
 namespace
 {
 
-// A server context that trusts ca.pem and demands nothing in the handshake.
-Context trusting_server(ssl_protocol protocol, bool renegotiation)
-{
-    Context context = server_context("server", protocol);
-    ssl_error err;
-    std::string roots = cert_path("ca.pem");
-    EXPECT_TRUE(
-        is(SALLY_OK, ssl_load_verify_root_certificates(context.get(), roots.c_str(), &err), err));
-    EXPECT_TRUE(
-        is(SALLY_OK, ssl_set_insecure_renegotiation(context.get(), renegotiation, &err), err));
-    return context;
-}
-
 // The raw client of a server of ours, which can be asked later, in either version.
 RawOptions client_with(const std::string &identity, int version)
 {
