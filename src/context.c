@@ -79,7 +79,7 @@ ssl_context *sally_context_doorkeeper(void)
         return NULL;
     }
     context->doorkeeper = true;
-    if (ssl_seal_context(context, NULL) != SALLY_OK) {
+    if (sally_context_seal(context, "ssl_listen", NULL) != SALLY_OK) {
         ssl_context_release(context);
         return NULL;
     }
@@ -131,10 +131,10 @@ static ssl_status build_locked(ssl_context *context, const char *call, ssl_error
                                   : sally_context_build(context, call, &context->built, err);
 }
 
-static ssl_status seal(ssl_context *context, ssl_error *err)
+ssl_status sally_context_seal(ssl_context *context, const char *call, ssl_error *err)
 {
     sally_mutex_lock(&context->lock);
-    ssl_status status = build_locked(context, "ssl_seal_context", err);
+    ssl_status status = build_locked(context, call, err);
     if (status == SALLY_OK) {
         sally_error_none(err);
         sally_context_remark(context, err);
@@ -146,12 +146,13 @@ static ssl_status seal(ssl_context *context, ssl_error *err)
 
 ssl_status ssl_seal_context(ssl_context *context, ssl_error *err)
 {
+    static const char call[] = "ssl_seal_context";
     if (context == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG,
-                          "ssl_seal_context: the context is NULL");
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: the context is NULL", call);
     }
     sally_ossl_begin();
-    ssl_status status = ssl_context_is_sealed(context) ? SALLY_OK : seal(context, err);
+    ssl_status status =
+        ssl_context_is_sealed(context) ? SALLY_OK : sally_context_seal(context, call, err);
     sally_ossl_end();
     return status;
 }
@@ -209,7 +210,7 @@ ssl_status sally_context_policy(ssl_context *context, bool client, const char *c
     if (context != NULL || !client) {
         return take_policy(context, client, call, policy, err);
     }
-    ssl_status status = ssl_secure_client_context(&context, err);
+    ssl_status status = sally_context_shared(call, &context, err);
     if (status == SALLY_OK) {
         status = take_policy(context, client, call, policy, err);
         ssl_context_release(context);

@@ -43,6 +43,12 @@ ssl_status sally_context_policy(ssl_context *context, bool client, const char *c
                                 sally_policy *policy, ssl_error *err);
 void sally_policy_fini(sally_policy *policy);
 
+/* As ssl_make_client_context and ssl_make_server_context, under the name of `call`. */
+ssl_status sally_context_make(bool client, ssl_protocol protocol, const char *call,
+                              ssl_context **context, ssl_error *err);
+/* As ssl_secure_client_context. */
+ssl_status sally_context_shared(const char *call, ssl_context **context, ssl_error *err);
+
 /* A sealed server context that has no identity: with it every client can begin a handshake, and nobody
  * can end one. It stands where names alone say who serves. NULL when out of memory. */
 ssl_context *sally_context_doorkeeper(void);

@@ -232,7 +232,7 @@ static ssl_status secure(ssl_context *context, const source_list *list, const ch
     }
     context->demand = SALLY_DEMAND_VALID;
     context->verify_hostname = true;
-    return ssl_seal_context(context, err);
+    return sally_context_seal(context, call, err);
 }
 
 ssl_status sally_context_secure(ssl_context *context, const char *call, ssl_error *err)
@@ -263,12 +263,8 @@ static ssl_status make_secure(const char *call, ssl_error *err)
     return SALLY_OK;
 }
 
-ssl_status ssl_secure_client_context(ssl_context **context, ssl_error *err)
+ssl_status sally_context_shared(const char *call, ssl_context **context, ssl_error *err)
 {
-    static const char call[] = "ssl_secure_client_context";
-    if (context == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: context is NULL", call);
-    }
     sally_ossl_begin();
     sally_mutex_lock(&defaults.lock);
     ssl_status status = defaults.secure != NULL ? SALLY_OK : make_secure(call, err);
@@ -276,4 +272,13 @@ ssl_status ssl_secure_client_context(ssl_context **context, ssl_error *err)
     sally_mutex_unlock(&defaults.lock);
     sally_ossl_end();
     return status;
+}
+
+ssl_status ssl_secure_client_context(ssl_context **context, ssl_error *err)
+{
+    static const char call[] = "ssl_secure_client_context";
+    if (context == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: context is NULL", call);
+    }
+    return sally_context_shared(call, context, err);
 }

@@ -7,6 +7,7 @@
 #include "context_record.h"
 
 #include "ossl.h"
+#include "sallyport/library.h"
 
 static bool has_identity(const ssl_context_options *options)
 {
@@ -37,6 +38,22 @@ static ssl_status configure(ssl_context *context, const ssl_context_options *opt
     return status;
 }
 
+/* Whether this OpenSSL can speak its protocol is tried, as protocols.c does it. */
+static ssl_status check_offer(const ssl_context *context, const char *call, ssl_error *err)
+{
+    if (sally_context_can_offer(context)) {
+        return SALLY_OK;
+    }
+    if (sally_ossl_ran_out()) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    }
+    return sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_CONFIG,
+                      "%s: this OpenSSL cannot speak the protocol \"%s\"; "
+                      "ssl_supported_%s_protocols lists what it can",
+                      call, ssl_protocol_name(context->protocol),
+                      context->client ? "client" : "server");
+}
+
 static ssl_status make_fresh(bool client, const ssl_context_options *options, const char *call,
                              ssl_context **context, ssl_error *err)
 {
@@ -48,7 +65,10 @@ static ssl_status make_fresh(bool client, const ssl_context_options *options, co
     if (fresh == NULL) {
         return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
     }
-    status = configure(fresh, options, call, err);
+    status = check_offer(fresh, call, err);
+    if (status == SALLY_OK) {
+        status = configure(fresh, options, call, err);
+    }
     if (status != SALLY_OK) {
         ssl_context_release(fresh);
         return status;
@@ -67,7 +87,7 @@ static ssl_status make(bool client, const ssl_context_options *options, const ch
     }
     *context = NULL;
     if (client && options->protocol == SALLY_PROTOCOL_SECURE && !has_identity(options)) {
-        return ssl_secure_client_context(context, err);
+        return sally_context_shared(call, context, err);
     }
     sally_ossl_begin();
     ssl_status status = make_fresh(client, options, call, context, err);
@@ -75,16 +95,21 @@ static ssl_status make(bool client, const ssl_context_options *options, const ch
     return status;
 }
 
-ssl_status ssl_make_client_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
+ssl_status sally_context_make(bool client, ssl_protocol protocol, const char *call,
+                              ssl_context **context, ssl_error *err)
 {
     ssl_context_options options = {.protocol = protocol};
-    return make(true, &options, "ssl_make_client_context", context, err);
+    return make(client, &options, call, context, err);
+}
+
+ssl_status ssl_make_client_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
+{
+    return sally_context_make(true, protocol, "ssl_make_client_context", context, err);
 }
 
 ssl_status ssl_make_server_context(ssl_protocol protocol, ssl_context **context, ssl_error *err)
 {
-    ssl_context_options options = {.protocol = protocol};
-    return make(false, &options, "ssl_make_server_context", context, err);
+    return sally_context_make(false, protocol, "ssl_make_server_context", context, err);
 }
 
 ssl_status ssl_make_client_context_with(const ssl_context_options *options, ssl_context **context,

@@ -103,7 +103,8 @@ ssl_status sally_context_edit(ssl_context *context, const char *call, ssl_error 
 /* Drops what was built from the old record and gives the lock back. */
 void sally_context_edited(ssl_context *context);
 
-/* Whether this OpenSSL can speak the protocol: UNSUPPORTED, or USAGE for a number that names none. */
+/* Whether there is a range of versions for it: UNSUPPORTED where OpenSSL 3 has none, USAGE for a number that
+ * names no protocol. */
 ssl_status sally_protocol_check(ssl_protocol protocol, const char *call, ssl_error *err);
 /* An SSL_CTX with protocols and security level only: to try a value out on. NULL on failure, with
  * OpenSSL's queue saying why. */
@@ -114,6 +115,8 @@ bool sally_context_can_offer(const ssl_context *context);
 ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,
                                ssl_error *err);
 
+/* As ssl_seal_context, of one that is not sealed, under the name of `call`. */
+ssl_status sally_context_seal(ssl_context *context, const char *call, ssl_error *err);
 /* For a context that can be sealed: puts what is odd about its certificates into err->text, which is
  * empty, or leaves it so. */
 void sally_context_remark(const ssl_context *context, ssl_error *err);

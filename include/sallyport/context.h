@@ -46,7 +46,9 @@ typedef enum ssl_protocol {
  * Makes a client context, in *context. SALLY_PROTOCOL_SECURE gives a reference to the shared, sealed
  * ssl_secure_client_context.
  * Ownership: returns one reference. Threads: any.
- * Errors: USAGE, UNSUPPORTED (this OpenSSL lacks the protocol), CONFIG, MEMORY. Keeps: C1.
+ * Errors: USAGE, UNSUPPORTED (this OpenSSL lacks the protocol, or every cipher for it: it is not among
+ *   ssl_supported_client_protocols, or for a server ssl_supported_server_protocols), CONFIG, MEMORY.
+ *   Keeps: C1.
  */
 SALLY_API ssl_status ssl_make_client_context(ssl_protocol protocol, ssl_context **context,
                                              ssl_error *err);

@@ -132,6 +132,24 @@ TEST(Protocols, C1_WithoutAlgorithmsThereAreNone)
     EXPECT_EQ(0u, std::string(err.text).find("ssl_max_client_protocol: this OpenSSL")) << err.text;
 }
 
+// Nor is there a context for what cannot be spoken: that is said when it is made, and not at its first use.
+TEST(Protocols, C1_AContextForWhatCannotBeSpokenIsUnsupported)
+{
+    EXPECT_TRUE(ssl_available());
+    NoAlgorithms none;
+    for (ssl_protocol protocol : {SALLY_PROTOCOL_AUTO, SALLY_PROTOCOL_TLS13, SALLY_PROTOCOL_TLS12,
+                                  SALLY_PROTOCOL_TLS11_INSECURE}) {
+        for (auto make : {ssl_make_client_context, ssl_make_server_context}) {
+            ssl_context *made = nullptr;
+            ssl_error err = {};
+            EXPECT_TRUE(is(SALLY_UNSUPPORTED, make(protocol, &made, &err), err));
+            EXPECT_EQ(nullptr, made);
+            EXPECT_NE(std::string::npos, std::string(err.text).find("cannot speak")) << err.text;
+            EXPECT_TRUE(openssl_queue_is_empty());
+        }
+    }
+}
+
 TEST(Protocols, ALittleRoomIsFilledAndALimit)
 {
     ssl_protocol two[3] = {SALLY_PROTOCOL_SSLV2, SALLY_PROTOCOL_SSLV2, SALLY_PROTOCOL_SSLV2};
