@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "alpn.h"
 #include "conn.h"
 #include "error.h"
 #include "farewell.h"
@@ -151,16 +152,17 @@ static ssl_status open_transport(const wrapping *w, sally_transport **t, ssl_err
 
 /* ---- the connection ------------------------------------------------------------------------ */
 
-/* The caller's, or one made for the protocol; the caller of this releases it. */
+/* The caller's; one that refuses whom the registry does not serve; or one made for the protocol. The caller
+ * of this releases it. */
 static ssl_status choose_context(const wrapping *w, ssl_context **context, ssl_error *err)
 {
     const ssl_wrap_options *o = &w->options;
-    if (o->context != NULL) {
-        *context = ssl_context_retain(o->context);
-        return SALLY_OK;
+    if (o->context == NULL && o->registry == NULL) {
+        return sally_context_make(o->mode == SALLY_WRAP_CONNECT, o->protocol, w->call, context,
+                                  err);
     }
-    return o->mode == SALLY_WRAP_CONNECT ? ssl_make_client_context(o->protocol, context, err)
-                                         : ssl_make_server_context(o->protocol, context, err);
+    *context = o->context != NULL ? ssl_context_retain(o->context) : sally_context_doorkeeper();
+    return *context != NULL ? SALLY_OK : sally_fail_memory(err, PHASE, w->call);
 }
 
 /* Takes the transport over, whatever happens. */
@@ -173,6 +175,10 @@ static ssl_status make_conn(const wrapping *w, ssl_context *context, sally_trans
     sally_engine_setup engine = {.context = context,
                                  .client = o->mode == SALLY_WRAP_CONNECT,
                                  .hostname = o->hostname,
+                                 .alpn = o->alpn,
+                                 .alpn_count = o->alpn_count,
+                                 .session = o->session,
+                                 .registry = o->registry,
                                  .call = w->call,
                                  .exact = true,
                                  .shutdown = o->shutdown_on_close};
@@ -240,6 +246,29 @@ static ssl_status wrap_in_scope(const wrapping *w, const sally_scope *scope, ssl
 
 /* ---- the calls ----------------------------------------------------------------------------- */
 
+static ssl_status fail_mode(const wrapping *w, const char *why, ssl_error *err)
+{
+    return sally_fail(err, SALLY_USAGE, PHASE, "%s: %s", w->call, why);
+}
+
+/* What is for one mode alone. */
+static ssl_status check_options(const wrapping *w, ssl_error *err)
+{
+    const ssl_wrap_options *o = &w->options;
+    if (o->mode == SALLY_WRAP_CONNECT) {
+        return o->registry == NULL ? sally_alpn_check(o->alpn, o->alpn_count, w->call, err)
+                                   : fail_mode(w, "options.registry is for accept mode", err);
+    }
+    if (o->alpn_count != 0) {
+        return fail_mode(
+            w,
+            "options.alpn is for connect mode; for accept mode use ssl_set_server_alpn "
+            "on the context",
+            err);
+    }
+    return o->session == NULL ? SALLY_OK : fail_mode(w, "options.session is for connect mode", err);
+}
+
 static ssl_status check(const wrapping *w, const ssl_ports *ports, ssl_error *err)
 {
     if (ports == NULL || w->over == NULL) {
@@ -252,7 +281,7 @@ static ssl_status check(const wrapping *w, const ssl_ports *ports, ssl_error *er
                           "%s: mode %d is neither SALLY_WRAP_ACCEPT nor SALLY_WRAP_CONNECT",
                           w->call, (int)mode);
     }
-    return SALLY_OK;
+    return check_options(w, err);
 }
 
 static ssl_status wrap_how(wrapping *w, sally_how how, ssl_ports *ports, ssl_error *err)

@@ -53,7 +53,10 @@
 
 #include "break.h"
 #include "context.h"
+#include "names.h"
 #include "port.h"
+#include "registry.h"
+#include "session.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -176,32 +179,44 @@ typedef enum ssl_wrap_shutdown {
 /** How to wrap. Start from SALLY_WRAP_OPTIONS; NULL stands for the same. */
 typedef struct ssl_wrap_options {
     ssl_wrap_mode mode;
-    ssl_context *context;  /**< of the mode's kind, retained; NULL: one is made for `protocol` */
+    ssl_context
+        *context; /**< of the mode's kind, retained; NULL: one is made for `protocol`, or with a
+                                registry that alone says who serves */
     ssl_protocol protocol; /**< without a context; SECURE: as ssl_make_client_context has it */
     bool close_original;   /**< when both ports are closed */
     ssl_wrap_shutdown shutdown_on_close;
-    const char *hostname;   /**< connect: for SNI (RFC 6066) and for verification; NULL: none */
-    const char *error_call; /**< what error texts of this call begin with; NULL: its own name */
-    int64_t timeout_ms;     /**< for the handshake, from the call on; negative: none */
-    uint64_t reserved[12];
+    const char *hostname;      /**< connect: for SNI (RFC 6066) and for verification; NULL: none */
+    const char *error_call;    /**< what error texts of this call begin with; NULL: its own name */
+    int64_t timeout_ms;        /**< for the handshake, from the call on; negative: none */
+    const ssl_alpn_name *alpn; /**< connect: the protocol names to offer, the best first (ALPN) */
+    size_t alpn_count;         /**< 0: what the context offers (ssl_set_alpn) */
+    ssl_session *session; /**< connect: to be resumed, as ssl_connect_options has it; NULL: none */
+    ssl_registry
+        *registry; /**< accept: contexts by server name, as ssl_listen_options has it; borrowed
+                                    for the call; NULL: none */
+    uint64_t reserved[8];
 } ssl_wrap_options;
 
 /* clang-format off */
 #define SALLY_WRAP_OPTIONS \
-    {SALLY_WRAP_ACCEPT, NULL, SALLY_PROTOCOL_SECURE, false, SALLY_SHUTDOWN_AS_CONTEXT, NULL, NULL, 10000, {0}}
+    {SALLY_WRAP_ACCEPT, NULL, SALLY_PROTOCOL_SECURE, false, SALLY_SHUTDOWN_AS_CONTEXT, NULL, NULL, 10000, \
+     NULL, 0, NULL, NULL, {0}}
 /* clang-format on */
 
 /**
- * Does the handshake over `transport` and gives two ports in *ports.
- * Blocks: for the handshake, at most options->timeout_ms, 10 s if not said otherwise.
+ * Does the handshake over `transport` and gives two ports in *ports. In accept mode a server name
+ * callback of the context, and options->registry, are asked for the context as ssl_listen tells.
+ * Blocks: for the handshake, at most options->timeout_ms, 10 s if not said otherwise. Over ports that
+ *   ssl_server serves, the handshake obeys the connection's token, and so do the new ports.
  * Ownership: returns both ports; each is freed with ssl_free_port. Copies transport and options. The
  *   original is lent, as the head of this page tells; after a failure it is the caller's, whatever
  *   close_original says.
  * Threads: any; nobody else may use the original meanwhile.
  * Errors: TIMEOUT, VERIFY, PEER, PROTOCOL, TRUNCATED (cut in the handshake), SYSTEM, CONFIG (a server
- *   context without an identity), CLOSED (the pair below is), MEMORY, USAGE (no transport, a descriptor that
- *   is not open or not a stream, ports that are busy, a context of the other kind, a hostname that is
- *   missing where the context verifies it). Keeps: P7, P4, E3.
+ *   context without an identity; a server name that nobody serves), CLOSED (the pair below is), MEMORY,
+ *   USAGE (no transport, a descriptor that is not open or not a stream, ports that are busy, a context of
+ *   the other kind, a hostname that is missing where the context verifies it, an option of the other mode),
+ *   UNSUPPORTED (this OpenSSL lacks `protocol`). Keeps: P7, P4, E3, B9, C4, C6.
  */
 SALLY_API ssl_status ssl_wrap_ports(const ssl_transport *transport, const ssl_wrap_options *options,
                                     ssl_ports *ports, ssl_error *err);
