@@ -20,16 +20,22 @@ static bool is_flushed_locked(sally_conn *conn, sally_want *want)
     return sally_conn_step_locked(conn, &op, want) != SALLY_STEP_WANT;
 }
 
+static bool has_fds_locked(const sally_conn *conn)
+{
+    const sally_transport_ops *ops = sally_engine_transport(conn->engine)->ops;
+    return ops->wait == NULL || ops->watch != NULL;
+}
+
 ssl_status sally_port_watch_enter(ssl_port *port, const char *call, ssl_error *err)
 {
     sally_op op = {.side = port->side, .phase = SALLY_PHASE_WAIT, .call = call};
     sally_conn_lock(port->conn);
     ssl_status status = sally_conn_enter_locked(port->conn, &op, err);
-    if (status == SALLY_OK && sally_engine_transport(port->conn->engine)->ops->wait != NULL) {
+    if (status == SALLY_OK && !has_fds_locked(port->conn)) {
         sally_conn_exit_locked(port->conn, port->side);
         status = sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_WAIT,
-                            "%s: there is nothing to poll for a port over another pair of ports, "
-                            "or over callbacks with a wait function",
+                            "%s: there is nothing to poll for a port over callbacks with a wait "
+                            "function",
                             call);
     }
     sally_conn_leave(port->conn);
@@ -72,22 +78,50 @@ static bool is_ready_now_locked(ssl_port *port, sally_want *want)
                                                    : is_flushed_locked(conn, want));
 }
 
+/* How many pollfds; -1: look again. The lock is free in between where the transport is another connection,
+ * but `self` is in the slot by then. */
+static int watch_transport_locked(sally_conn *conn, sally_side side, sally_want want,
+                                  struct pollfd *fds)
+{
+    sally_transport *t = sally_engine_transport(conn->engine);
+    if (t->ops->watch == NULL) {
+        return sally_conn_watch_locked(conn, want, fds);
+    }
+    sally_transport_wait how = {.side = (int)side, .self = conn->slots[side].asleep};
+    how.what = (ssl_io_wait){.for_read = want.receive, .for_write = want.send};
+    sally_conn_unlock(conn);
+    int count = t->ops->watch(t, &how, fds);
+    sally_conn_lock(conn);
+    return count;
+}
+
+/* Whether it is ready; if not, *want says for what to wait. */
+static bool exchange_until_ready_locked(ssl_port *port, bool ready, sally_want *want)
+{
+    while (!ready && sally_conn_exchange_locked(port->conn, port->side, *want)) {
+        ready = is_ready_now_locked(port, want);
+    }
+    return ready;
+}
+
 bool sally_port_watch_begin(ssl_port *port, const sally_wake *self, struct pollfd *fds, int *count)
 {
     sally_conn *conn = port->conn;
+    sally_slot *slot = &conn->slots[port->side];
     sally_want want = {false, false};
-    *count = 0;
+    *count = -1;
     sally_conn_lock(conn);
-    bool ready = is_ready_locked(port, &want);
-    while (!ready && sally_conn_exchange_locked(conn, port->side, want)) {
-        ready = is_ready_now_locked(port, &want);
-    }
-    if (!ready) {
-        sally_slot *slot = &conn->slots[port->side];
+    bool ready = exchange_until_ready_locked(port, is_ready_locked(port, &want), &want);
+    while (!ready && *count < 0) {
         slot->asleep = self;
         slot->want = want;
-        *count = watch_owner(conn, fds, sally_conn_watch_locked(conn, want, fds));
+        *count = watch_transport_locked(conn, port->side, want, fds);
+        if (*count < 0) {
+            ready = exchange_until_ready_locked(port, is_ready_now_locked(port, &want), &want);
+        }
     }
+    slot->asleep = ready ? NULL : self;
+    *count = ready ? 0 : watch_owner(conn, fds, *count);
     sally_conn_unlock(conn);
     return ready;
 }
@@ -104,8 +138,12 @@ void sally_port_watch_end(ssl_port *port, const struct pollfd *fds, int count)
 {
     sally_conn *conn = port->conn;
     sally_conn_lock(conn);
+    sally_transport *t = sally_engine_transport(conn->engine);
     conn->slots[port->side].asleep = NULL;
     sally_conn_unlock(conn);
+    if (t->ops->unwatch != NULL) {
+        t->ops->unwatch(t, (int)port->side);
+    }
     if (conn->owner != NULL) {
         calm_owner(conn, &fds[count - 1]);
     }
@@ -116,10 +154,7 @@ bool sally_port_watch_look(ssl_port *port)
     sally_conn *conn = port->conn;
     sally_want want;
     sally_conn_lock(conn);
-    bool ready;
-    do {
-        ready = is_ready_now_locked(port, &want);
-    } while (!ready && sally_conn_exchange_locked(conn, port->side, want));
+    bool ready = exchange_until_ready_locked(port, is_ready_now_locked(port, &want), &want);
     sally_conn_unlock(conn);
     return ready;
 }

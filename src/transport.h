@@ -30,6 +30,9 @@ typedef enum sally_claim {
     SALLY_CLAIM_TAKEN    /* yes, and it is the caller's to do: exchange, then settle */
 } sally_claim;
 
+/* The most pollfds of one transport: one for each direction. */
+#define SALLY_WATCH_FDS 2
+
 typedef struct sally_transport_wait {
     ssl_io_wait what;
     int side;               /* of the connection that waits: each side has one thread at most */
@@ -61,6 +64,11 @@ typedef struct sally_transport_ops {
     sally_io (*flush)(sally_transport *t);
     /* Waits instead of poll, without the lock, as ssl_callbacks has it: 0 or an errno. */
     int (*wait)(sally_transport *t, const sally_transport_wait *how);
+    /* For those that have a `wait`, and descriptors after all: what to poll, at most SALLY_WATCH_FDS, and
+     * how->self is raised when all has changed that poll does not show. Without the lock. -1: the next
+     * step may find something, look again. Otherwise unwatch takes `self` back. */
+    int (*watch)(sally_transport *t, const sally_transport_wait *how, struct pollfd *fds);
+    void (*unwatch)(sally_transport *t, int side);
 
     /* After a finish that left bytes (see depart): goes on sending them; FAILED: they are dropped. */
     sally_io (*send_rest)(sally_transport *t);

@@ -224,6 +224,18 @@ static int wait_box(sally_transport *t, const sally_transport_wait *how)
     return b->far_ops->wait(b->far, how);
 }
 
+static int watch_box(sally_transport *t, const sally_transport_wait *how, struct pollfd *fds)
+{
+    box_transport *b = (box_transport *)t;
+    return b->far_ops->watch(b->far, how, fds);
+}
+
+static void unwatch_box(sally_transport *t, int side)
+{
+    box_transport *b = (box_transport *)t;
+    b->far_ops->unwatch(b->far, side);
+}
+
 static int address_box(sally_transport *t, bool remote, sally_addr *addr)
 {
     box_transport *b = (box_transport *)t;
@@ -266,17 +278,18 @@ static void finish_box(sally_transport *t, sally_buf *unsent, bool peer_done)
 
 /* ---- the beginning ------------------------------------------------------------------------- */
 
-/* They differ in `wait` alone: NULL means poll. */
-#define BOX_OPS(wait_)                                                                             \
+/* They differ in how to wait: NULL means poll. */
+#define BOX_OPS(wait_, watch_, unwatch_)                                                           \
     {                                                                                              \
         .receive = receive_box, .send = send_box, .wait_fd = wait_fd_box, .finish = finish_box,    \
         .address = address_box, .claim = claim_box, .exchange = exchange_box,                      \
-        .settle = settle_box, .flush = flush_box, .wait = (wait_), .send_rest = send_rest_box,     \
-        .end = end_box,                                                                            \
+        .settle = settle_box, .flush = flush_box, .wait = (wait_), .watch = (watch_),              \
+        .unwatch = (unwatch_), .send_rest = send_rest_box, .end = end_box,                         \
     }
 
-static const sally_transport_ops polled_ops = BOX_OPS(NULL);
-static const sally_transport_ops waiting_ops = BOX_OPS(wait_box);
+static const sally_transport_ops polled_ops = BOX_OPS(NULL, NULL, NULL);
+static const sally_transport_ops waiting_ops = BOX_OPS(wait_box, NULL, NULL);
+static const sally_transport_ops watched_ops = BOX_OPS(wait_box, watch_box, unwatch_box);
 
 sally_transport *sally_transport_box_new(const sally_far_ops *ops, void *far, bool waits)
 {
@@ -289,6 +302,11 @@ sally_transport *sally_transport_box_new(const sally_far_ops *ops, void *far, bo
     b->far = far;
     b->waits = waits;
     return &b->base;
+}
+
+void sally_transport_box_let_watch(sally_transport *t)
+{
+    t->ops = &watched_ops;
 }
 
 void sally_transport_box_drop(sally_transport *t)

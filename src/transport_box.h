@@ -22,6 +22,9 @@ typedef struct sally_far_ops {
      * FAILED. NULL: write takes only what it sends. */
     sally_io (*flush)(void *far, ssl_io_result *result);
     int (*wait)(void *far, const sally_transport_wait *how); /* called only where box->waits */
+    /* As in sally_transport_ops; called only after sally_transport_box_let_watch. */
+    int (*watch)(void *far, const sally_transport_wait *how, struct pollfd *fds);
+    void (*unwatch)(void *far, int side);
     int (*address)(void *far, bool remote, sally_addr *addr);
     /* Last of all. `given_back`: after a failed wrap. */
     void (*end)(void *far, bool given_back);
@@ -29,7 +32,9 @@ typedef struct sally_far_ops {
 
 /* Takes `far` over on success only; NULL when out of memory. `waits`: with far_ops->wait, not poll. */
 sally_transport *sally_transport_box_new(const sally_far_ops *ops, void *far, bool waits);
-/* Undoes that, `far` left alone. */
+/* One that waits, and whose far side has descriptors; before its first use. */
+void sally_transport_box_let_watch(sally_transport *t);
+/* Undoes new, `far` left alone. */
 void sally_transport_box_drop(sally_transport *t);
 
 /* transport_callback.c: copies *callbacks; NULL when out of memory. */

@@ -10,6 +10,9 @@
  * poll will show again, wakes it. What was received between the read that found nothing and the
  * wait is seen by comparing `carried.seen`.
  *
+ * Where there are descriptors at the bottom, they are handed up to a thread that waits for several things at
+ * once (ssl_sync), by `watch`; it is in `carried.asleep` of each connection on the way down.
+ *
  * The struct of the connection below is retained: its ports may be freed at any time, which cuts us.
  */
 #include "transport_port.h"
@@ -25,7 +28,8 @@ typedef struct port_far {
     sally_conn *below;
     bool close_original;
     sally_carried carried; /* the lock of `below` */
-    int no_address;        /* an errno; constant, as the two that follow */
+    bool has_fds;          /* at the bottom; constant, as the three that follow */
+    int no_address;        /* an errno */
     sally_addr local;
     sally_addr remote;
 } port_far;
@@ -160,6 +164,60 @@ static int wait_below(void *far, const sally_transport_wait *how)
     return failure;
 }
 
+/* The transport below, which stays because our thread is asleep for it. */
+static sally_transport *transport_below(port_far *p)
+{
+    sally_conn_lock(p->below);
+    sally_transport *t = sally_engine_transport(p->below->engine);
+    sally_conn_unlock(p->below);
+    return t;
+}
+
+static void unwatch_below(void *far, int side)
+{
+    port_far *p = far;
+    sally_transport *t = transport_below(p);
+    if (t->ops->unwatch != NULL) {
+        t->ops->unwatch(t, side);
+    }
+    sally_conn_lock(p->below);
+    p->carried.asleep[side] = NULL;
+    sally_conn_leave(p->below);
+}
+
+/* Asleep already: the pollfds of the transport below, of a connection further down if it is a box again. */
+static int watch_asleep(port_far *p, const sally_transport_wait *how, struct pollfd *fds)
+{
+    sally_transport_wait deeper = *how;
+    sally_conn_lock(p->below);
+    sally_want want = want_below(p, &how->what);
+    sally_transport *t = sally_engine_transport(p->below->engine);
+    int count = t->ops->watch == NULL ? sally_conn_watch_locked(p->below, want, fds) : 0;
+    sally_conn_unlock(p->below);
+    if (t->ops->watch == NULL) {
+        return count;
+    }
+    deeper.what.for_read = want.receive;
+    deeper.what.for_write = want.send;
+    return t->ops->watch(t, &deeper, fds);
+}
+
+static int watch_below(void *far, const sally_transport_wait *how, struct pollfd *fds)
+{
+    port_far *p = far;
+    sally_conn_lock(p->below);
+    bool again = must_look_again(p, &how->what);
+    p->carried.asleep[how->side] = again ? NULL : how->self;
+    sally_conn_leave(p->below);
+    int count = again ? -1 : watch_asleep(p, how, fds);
+    if (!again && count < 0) {
+        sally_conn_lock(p->below);
+        p->carried.asleep[how->side] = NULL;
+        sally_conn_leave(p->below);
+    }
+    return count;
+}
+
 /* ---- the end and the beginning ------------------------------------------------------------- */
 
 static int address_below(void *far, bool remote, sally_addr *addr)
@@ -189,13 +247,16 @@ static const sally_far_ops port_ops = {
     .write = write_below,
     .flush = flush_below,
     .wait = wait_below,
+    .watch = watch_below,
+    .unwatch = unwatch_below,
     .address = address_below,
     .end = end_below,
 };
 
-static void note_addresses_locked(port_far *p)
+static void note_bottom_locked(port_far *p)
 {
     sally_transport *t = sally_engine_transport(p->below->engine);
+    p->has_fds = t->ops->wait == NULL || t->ops->watch != NULL;
     p->no_address = t->ops->address != NULL ? t->ops->address(t, false, &p->local) : ENOTSOCK;
     p->remote = p->below->remote;
 }
@@ -212,7 +273,7 @@ static ssl_status claim_locked(port_far *p, const char *by, ssl_error *err)
                           below->carried != NULL ? "carries another connection already"
                                                  : "is being read or written by another thread");
     }
-    note_addresses_locked(p);
+    note_bottom_locked(p);
     below->carried = &p->carried;
     sally_conn_retain(below);
     return SALLY_OK;
@@ -243,6 +304,9 @@ ssl_status sally_transport_port_new(const sally_port_setup *setup, sally_transpo
         sally_free(p);
         sally_transport_box_drop(made);
         return status;
+    }
+    if (p->has_fds) {
+        sally_transport_box_let_watch(made);
     }
     *t = made;
     return SALLY_OK;

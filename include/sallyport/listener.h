@@ -126,8 +126,8 @@ typedef struct ssl_event {
  *   goes out meanwhile. Threads: any; on a port the call is its one reader or its one writer, and wakes
  *   when another thread closes it. On a port that ssl_server serves it obeys the connection's token too.
  * Errors: USAGE (an event that is not one of the two, or comes twice; another thread is inside a call on
- *   a port), UNSUPPORTED (a wrapped port over another pair of ports, or over callbacks with a wait
- *   function: there is nothing to poll), SYSTEM, MEMORY. Keeps: L1, P1, B9.
+ *   a port), UNSUPPORTED (a wrapped port that has callbacks with a wait function at the bottom: there is
+ *   nothing to poll), SYSTEM, MEMORY. Keeps: L1, P1, B9.
  */
 SALLY_API ssl_status ssl_sync(const ssl_event *events, size_t count, size_t *ready, ssl_error *err);
 /** ssl_sync that `brk` can break; a pending break wins over an event that is ready (B2). */

@@ -39,6 +39,16 @@ Pair over_tls()
     return wrapped_ports(1);
 }
 
+Pair over_tls_in_tls()
+{
+    return wrapped_ports(2);
+}
+
+Pair over_tls_over_callbacks()
+{
+    return wrapped_over(wrapped_callbacks(SocketCallbacks::ByPoll));
+}
+
 } // namespace
 
 const auto transports = testing::Values(PairMaker{"Memory", over_memory, false, true, false},
@@ -54,10 +64,16 @@ const auto waiting =
     testing::Values(PairMaker{"WaitingCallbacks", over_waiting_callbacks, false, true, false},
                     PairMaker{"Tls", over_tls, true, true, false});
 
+const auto inside_tls =
+    testing::Values(PairMaker{"Tls", over_tls, true, true, false},
+                    PairMaker{"TlsInTls", over_tls_in_tls, true, true, false},
+                    PairMaker{"TlsOverCallbacks", over_tls_over_callbacks, false, true, false});
+
 INSTANTIATE_TEST_SUITE_P(Transports, PortSuite, transports, pair_maker_name);
 INSTANTIATE_TEST_SUITE_P(Wrapped, PortSuite, pollable, pair_maker_name);
 INSTANTIATE_TEST_SUITE_P(WrappedWaiting, PortSuite, waiting, pair_maker_name);
 INSTANTIATE_TEST_SUITE_P(Transports, SyncSuite, transports, pair_maker_name);
 INSTANTIATE_TEST_SUITE_P(Wrapped, SyncSuite, pollable, pair_maker_name);
+INSTANTIATE_TEST_SUITE_P(TlsInTls, SyncSuite, inside_tls, pair_maker_name);
 
 } // namespace sallytest

@@ -158,9 +158,10 @@ TEST_F(WrongWrap, P7_PortsThatAreInUse)
     say(pair.server, "x");
 }
 
-TEST_F(WrongWrap, L1_SyncHasNothingToPollOverPortsAndWaitFunctions)
+TEST_F(WrongWrap, L1_SyncHasNothingToPollWhereWaitFunctionsAreAtTheBottom)
 {
-    Pair pairs[] = {wrapped_ports(1), wrapped_callbacks(SocketCallbacks::ByThemselves)};
+    Pair pairs[] = {wrapped_callbacks(SocketCallbacks::ByThemselves),
+                    wrapped_over(wrapped_callbacks(SocketCallbacks::ByThemselves))};
     for (const Pair &pair : pairs) {
         ssl_event event = {};
         event.port = pair.client.in();

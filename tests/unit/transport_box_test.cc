@@ -76,7 +76,8 @@ void far_end(void *far, bool given_back)
     static_cast<Far *>(far)->given_back = given_back;
 }
 
-const sally_far_ops far_ops = {far_read, far_write, far_flush, far_wait, nullptr, far_end};
+const sally_far_ops far_ops = {far_read, far_write, far_flush, far_wait,
+                               nullptr,  nullptr,   nullptr,   far_end};
 
 sally_transport *departed;
 
