@@ -45,6 +45,7 @@ set(sally_l3_crypto
     load_chain.c
     load_crl.c
     load_dh.c
+    key_cost.c
     load_key.c
     context.c
     context_make.c

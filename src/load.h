@@ -76,6 +76,9 @@ ssl_status sally_load_dh(const sally_source *source, EVP_PKEY **dh, ssl_error *e
 /* The group ffdhe4096 (RFC 7919), which OpenSSL holds; NULL with its queue saying why. */
 EVP_PKEY *sally_dh_4096(void);
 
+/* Whether it takes more than SALLY_KEY_ROUNDS_MAX to decrypt a key of the file (key_cost.c). OpenSSL's queue
+ * may have something in it then. */
+bool sally_key_is_dear(const sally_file *file, bool is_der);
 /* `options` may be NULL. Errors: as sally_file_read; CONFIG (no key in it, damaged, encrypted and no or
  * the wrong passphrase). */
 ssl_status sally_load_key(const sally_source *source, const ssl_key_options *options,

@@ -140,10 +140,24 @@ static ssl_status fail_key(const sally_source *source, const sally_file *file, c
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+static ssl_status fail_dear(const sally_source *source, ssl_error *err)
+{
+    return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
+                      SALLY_CANNOT_LOAD
+                      "to decrypt it the passphrase is hashed more than %d times; "
+                      "encrypt it anew with: openssl pkcs8 -topk8 -iter 600000",
+                      source->noun, source->path, SALLY_KEY_ROUNDS_MAX);
+}
+
 static ssl_status parse_key(const sally_source *source, const sally_file *file,
                             const ssl_key_options *options, EVP_PKEY **key, ssl_error *err)
 {
     asking a = {.options = options};
+    bool dear = sally_key_is_dear(file, options->asn1);
+    sally_ossl_end(); /* what it could not read, the parser says better */
+    if (dear) {
+        return fail_dear(source, err);
+    }
     *key = options->asn1 ? parse_der(file, &a) : parse_pem(file, &a);
     return *key != NULL ? SALLY_OK : fail_key(source, file, &a, err);
 }

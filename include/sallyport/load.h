@@ -18,6 +18,11 @@ extern "C" {
 /** The largest file that is loaded, in bytes. */
 #define SALLY_FILE_MAX (8 * 1024 * 1024)
 
+/** How often the passphrase of an encrypted key may be hashed (the iterations of RFC 8018 section 4.2; the
+ *  product of the three costs of scrypt, RFC 7914): more takes longer than C3 allows, and is refused with
+ *  CONFIG before it is begun. */
+#define SALLY_KEY_ROUNDS_MAX 1000000
+
 /** What would be in a file, in memory. It is looked at during the call only and not copied; what is kept
  *  is the parsed certificate or key. Wiping a key's bytes afterwards is the caller's, whose they are. */
 typedef struct ssl_bytes {
@@ -49,7 +54,8 @@ SALLY_API ssl_status ssl_load_certificate_chain(ssl_context *context, const char
                                                 ssl_error *err);
 
 /** Loads the private key of the chain. `options` may be NULL.
- *  Threads and errors as for ssl_load_certificate_chain. Keeps: C2, C3. */
+ *  Threads and errors as for ssl_load_certificate_chain; CONFIG too for one that is encrypted, without the
+ *  right passphrase or with more rounds than SALLY_KEY_ROUNDS_MAX. Keeps: C2, C3. */
 SALLY_API ssl_status ssl_load_private_key(ssl_context *context, const char *path,
                                           const ssl_key_options *options, ssl_error *err);
 

@@ -49,7 +49,10 @@ void EnginePair::drop_engine()
 Stepped EnginePair::handshake()
 {
     Stepped result;
-    while (result.step == SALLY_STEP_AGAIN) {
+    while (result.step == SALLY_STEP_AGAIN || result.step == SALLY_STEP_ASK) {
+        if (result.step == SALLY_STEP_ASK) {
+            sally_engine_ask(engine);
+        }
         result.step = sally_engine_handshake(engine, &result.want);
     }
     return result;

@@ -43,7 +43,7 @@ class EnginePair
 
     // Both sides step until both are done; false when ours failed.
     bool shake();
-    // Steps until it is not AGAIN.
+    // Steps until it is neither AGAIN nor ASK, whose question is asked at once.
     Stepped handshake();
     Stepped read(size_t most = 16384);
     Stepped write(const std::string &bytes);
