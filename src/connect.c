@@ -16,6 +16,7 @@
 #include "connect_race.h"
 #include "context.h"
 #include "error.h"
+#include "hostname.h"
 #include "linger.h"
 #include "ossl.h"
 #include "sock.h"
@@ -88,6 +89,21 @@ static ssl_status check_context(const target *to, ssl_error *err)
     return status;
 }
 
+/* The name that is sent and checked; a Unix socket has none of its own. */
+static const char *server_name(const target *to)
+{
+    const char *usual_name = to->is_unix ? NULL : to->hostname;
+    return to->options->server_name != NULL ? to->options->server_name : usual_name;
+}
+
+/* Before the look-up, which says less about a name that nobody can have. */
+static ssl_status check_name(const target *to, ssl_error *err)
+{
+    sally_hostname name;
+    return server_name(to) == NULL ? SALLY_OK
+                                   : sally_hostname_read(server_name(to), to->call, &name, err);
+}
+
 static ssl_status check_target(const target *to, ssl_error *err)
 {
     if (to->hostname == NULL || to->hostname[0] == '\0') {
@@ -98,17 +114,13 @@ static ssl_status check_target(const target *to, ssl_error *err)
     if (status == SALLY_OK) {
         status = check_options(to, err);
     }
+    if (status == SALLY_OK) {
+        status = check_name(to, err);
+    }
     return status == SALLY_OK ? check_context(to, err) : status;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
-
-/* The name that is sent and checked; a Unix socket has none of its own. */
-static const char *server_name(const target *to)
-{
-    const char *usual_name = to->is_unix ? NULL : to->hostname;
-    return to->options->server_name != NULL ? to->options->server_name : usual_name;
-}
 
 static sally_conn_setup setup_of(const target *to, const sally_addr *remote)
 {

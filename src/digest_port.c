@@ -28,6 +28,13 @@
 #include "ossl.h"
 #include "wait.h"
 
+#ifdef __has_include
+#if __has_include(<stdio_ext.h>)
+#define HAS_STDIO_EXT
+#include <stdio_ext.h>
+#endif
+#endif
+
 /* As much as a TLS record brings. */
 #define PORTION ((size_t)16384)
 
@@ -176,11 +183,30 @@ static ssl_status next_of_port(reading *r, ssl_error *err)
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+/* A FILE for writing over a descriptor for both would be waited for in vain. Where the C library cannot tell,
+ * the descriptor alone is asked. */
+#ifdef HAS_STDIO_EXT
+static bool is_for_reading(FILE *file)
+{
+    return __freadable(file) != 0;
+}
+#else
+static bool is_for_reading(FILE *file)
+{
+    (void)file;
+    return true;
+}
+#endif
+
 static ssl_status open_file(reading *r, ssl_error *err)
 {
     r->next = next_of_file;
     if (r->in->file == NULL) {
         return fail_null(r, "FILE", err);
+    }
+    if (!is_for_reading(r->in->file)) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_READ,
+                          "%s: the FILE is not open for reading", r->call);
     }
     int fd = fileno(r->in->file);
     return fd < 0 ? SALLY_OK : look_at_fd(r, fd, err);

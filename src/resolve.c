@@ -109,14 +109,33 @@ static inline int ask_system(const char *host, const char *port, const struct ad
 
 #endif
 
+/* How many IPv6 addresses are kept: as many as there is room for, but the others get half of it if they need
+ * that. So what is kept are the first ones when the families take turns (RFC 8305 section 4). */
+static int room_for_v6(const struct addrinfo *found)
+{
+    int v6 = 0;
+    int others = 0;
+    for (; found != NULL; found = found->ai_next) {
+        v6 += found->ai_family == AF_INET6;
+        others += found->ai_family != AF_INET6;
+    }
+    int half = SALLY_RESOLVE_MAX / 2;
+    int room = SALLY_RESOLVE_MAX - (others < half ? others : half);
+    return v6 < room ? v6 : room;
+}
+
 static void keep_answers(sally_resolved *result, const struct addrinfo *found)
 {
-    for (; found != NULL && result->count < SALLY_RESOLVE_MAX; found = found->ai_next) {
+    int v6 = room_for_v6(found);
+    int others = SALLY_RESOLVE_MAX - v6;
+    for (; found != NULL; found = found->ai_next) {
+        int *room = found->ai_family == AF_INET6 ? &v6 : &others;
         sally_addr *addr = &result->addresses[result->count];
-        if (found->ai_addrlen <= sizeof addr->storage) {
+        if (*room > 0 && found->ai_addrlen <= sizeof addr->storage) {
             memcpy(&addr->storage, found->ai_addr, found->ai_addrlen);
             addr->length = found->ai_addrlen;
             result->count++;
+            (*room)--;
         }
     }
 }

@@ -13,8 +13,10 @@
 #define SALLY_RESOLVE_MAX 16
 
 typedef struct sally_resolved {
-    sally_addr addresses[SALLY_RESOLVE_MAX]; /* in the order of getaddrinfo */
-    int count;                               /* at least 1 on success */
+    sally_addr addresses
+        [SALLY_RESOLVE_MAX]; /* in the order of getaddrinfo; of more, the first ones when the
+                                                families take turns */
+    int count;               /* at least 1 on success */
 } sally_resolved;
 
 /* Blocks until the answer or until the scope stops it. `host` NULL with `passive`: the wildcard

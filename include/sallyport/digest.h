@@ -67,7 +67,8 @@ static inline ssl_digest_source ssl_digest_of_bytes(const void *bytes, size_t si
 }
 
 /** A stdio stream from where it stands, what it has buffered first, to its end. It stays at its end.
- *  One without a descriptor (fmemopen(3)) is read with no waiting that a break could end. */
+ *  One without a descriptor (fmemopen(3)) is read with no waiting that a break could end. One that is
+ *  open for writing alone is USAGE. */
 static inline ssl_digest_source ssl_digest_of_file(FILE *file)
 {
     ssl_digest_source source = {SALLY_DIGEST_OF_FILE, -1, NULL, 0, file, NULL, {0, 0}};

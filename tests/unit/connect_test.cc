@@ -40,6 +40,31 @@ TEST_F(ConnectUnit, B8_ABreakInNameLookupReturnsAtOnceAndLeavesNothing)
     caller.join(); // the gate is still closed
 }
 
+// The look-up would hang.
+TEST_F(ConnectUnit, E3_ANameBeyondAsciiIsRefusedBeforeTheLookup)
+{
+    lookup_.hangs = true;
+    for (const char *name : {"b\xc3\xbc"
+                             "cher.example",
+                             "two words.example", "a..example"}) {
+        Outcome outcome = connect_at(name, 443, client_.get());
+        EXPECT_TRUE(is(SALLY_USAGE, outcome)) << name;
+        EXPECT_EQ(std::string::npos, std::string(outcome.err.text).find("look"));
+    }
+    Outcome outcome = connect_at("b\xc3\xbc"
+                                 "cher.example",
+                                 443, client_.get());
+    EXPECT_NE(std::string::npos, std::string(outcome.err.text).find("xn--")) << outcome.err.text;
+    ssl_connect_options options = SALLY_CONNECT_OPTIONS;
+    options.context = client_.get();
+    options.server_name = "b\xc3\xbc"
+                          "cher.example";
+    ssl_ports ports;
+    ssl_error err;
+    ssl_status status = ssl_connect_with("slow.example", 443, &options, &ports, &err);
+    EXPECT_TRUE(is(SALLY_USAGE, status, err));
+}
+
 TEST_F(ConnectUnit, B5_ADeadlineBoundsTheNameLookup)
 {
     lookup_.hangs = true;

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -467,6 +468,19 @@ TEST_F(Digests, E3_WhatIsNoSourceIsUsage)
     EXPECT_EQ("ssl_md5_bytes: the memory is NULL", refusal(SALLY_USAGE, &no_bytes));
     EXPECT_EQ("ssl_md5_bytes: the FILE is NULL", refusal(SALLY_USAGE, &no_file));
     EXPECT_EQ("ssl_md5_bytes: the port is NULL", refusal(SALLY_USAGE, &no_port));
+}
+
+// The descriptor could be read, and has nothing yet.
+TEST_F(Digests, E3_AFileForWritingIsUsageAndNotWaitedFor)
+{
+    int fds[2];
+    ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+    Fd other(fds[1]);
+    FILE *file = fdopen(fds[0], "w");
+    ASSERT_NE(nullptr, file);
+    ssl_digest_source in = ssl_digest_of_file(file);
+    EXPECT_EQ("ssl_md5_bytes: the FILE is not open for reading", refusal(SALLY_USAGE, &in));
+    fclose(file);
 }
 
 TEST_F(Digests, E3_NoPlaceForTheDigestIsUsage)

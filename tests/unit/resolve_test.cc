@@ -75,6 +75,26 @@ int fake_getaddrinfo(const char *host, const char *service, const addrinfo *hint
     return error;
 }
 
+// So many IPv6 addresses, and then so many IPv4 ones.
+int many_v6 = 0;
+int many_v4 = 0;
+
+int many_addresses(const char *, const char *service, const addrinfo *hints, addrinfo **result)
+{
+    addrinfo numeric = *hints;
+    numeric.ai_flags |= AI_NUMERICHOST;
+    for (int i = 0; i < many_v6 + many_v4; i++) {
+        std::string text = i < many_v6 ? "2001:db8::" + std::to_string(i + 1)
+                                       : "192.0.2." + std::to_string(i - many_v6 + 1);
+        int error = getaddrinfo(text.c_str(), service, &numeric, result);
+        if (error != 0) {
+            return error;
+        }
+        result = &(*result)->ai_next;
+    }
+    return 0;
+}
+
 int real_with_signals_checked(const char *host, const char *service, const addrinfo *hints,
                               addrinfo **result)
 {
@@ -125,6 +145,26 @@ class Resolve : public testing::Test
     sally_resolved result;
     ssl_error err;
 };
+
+// The first ones when the families take turns, so that no family is pushed out by the other.
+TEST_F(Resolve, L1_OfManyAddressesBothFamiliesAreKept)
+{
+    struct {
+        int v6, v4, kept_v6, kept_v4;
+    } cases[] = {{20, 20, 8, 8}, {20, 3, 13, 3}, {3, 20, 3, 13}, {20, 0, 16, 0},
+                 {0, 20, 0, 16}, {5, 5, 5, 5},   {15, 1, 15, 1}, {16, 1, 15, 1}};
+    sally_resolve_set_hook(many_addresses);
+    for (const auto &c : cases) {
+        many_v6 = c.v6;
+        many_v4 = c.v4;
+        ASSERT_TRUE(is(SALLY_OK, resolve("many.example"), err));
+        ASSERT_EQ(c.kept_v6 + c.kept_v4, result.count);
+        for (int i = 0; i < result.count; i++) {
+            bool is_v6 = i < c.kept_v6;
+            EXPECT_EQ(is_v6 ? AF_INET6 : AF_INET, result.addresses[i].storage.ss_family) << i;
+        }
+    }
+}
 
 TEST_F(Resolve, B8_NumericAddressesNeedNoHelper)
 {
