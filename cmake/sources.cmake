@@ -32,6 +32,7 @@ set(sally_l2_net
     proxied.c
     fd.c
     inherit.c
+    spawn.c
     transport_sock.c
     transport_fd.c
     transport_box.c
@@ -123,6 +124,7 @@ set(sally_l6_ends
     listener_make.c
     listener_open.c
     listener_fd.c
+    handover.c
     listener_context.c
     handshakes.c
     ssl_sync.c)

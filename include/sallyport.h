@@ -10,6 +10,7 @@
 #include "sallyport/context.h"
 #include "sallyport/digest.h"
 #include "sallyport/error.h"
+#include "sallyport/handover.h"
 #include "sallyport/inherit.h"
 #include "sallyport/keylog.h"
 #include "sallyport/library.h"

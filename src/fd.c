@@ -129,6 +129,11 @@ int sally_fd_duplicate(int number)
     return must_fail() ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 0);
 }
 
+int sally_fd_duplicate_above(int number, int number_below)
+{
+    return must_fail() ? -1 : fcntl(number, F_DUPFD_CLOEXEC, number_below + 1);
+}
+
 void sally_fd_close(int number)
 {
     sally_sock_close(number);

@@ -38,6 +38,8 @@ int sally_fd_set_cloexec(int number);
 
 /* Another number for the same open file, -1 when there is none. */
 int sally_fd_duplicate(int number);
+/* The same, greater than `number_below`. */
+int sally_fd_duplicate_above(int number, int number_below);
 void sally_fd_close(int number);
 
 #ifdef SALLY_TESTING

@@ -34,7 +34,7 @@ struct ssl_listener {
     int64_t handshake_timeout_ms;
     size_t pending_max;
     sally_addr local;          /* of the first fd */
-    sally_unix_file unix_file; /* that the socket made */
+    sally_unix_file unix_file; /* that the socket made; given up by a user of the listener */
 
     sally_mutex lock; /* SALLY_RANK_LISTENER */
     /* lock: */
@@ -77,6 +77,8 @@ void sally_listener_discard(ssl_listener *l);
 
 /* ---- in listener_open.c -------------------------------------------------------------------- */
 
+/* The file of a Unix socket is somebody else's from now on, and is not removed. */
+void sally_listener_leave_file(ssl_listener *l);
 /* Closes the listening fds, and removes the file of a Unix socket. */
 void sally_listener_close_fds(ssl_listener *l);
 

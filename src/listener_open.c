@@ -75,6 +75,13 @@ static void remove_unix_file(const ssl_listener *l)
     }
 }
 
+void sally_listener_leave_file(ssl_listener *l)
+{
+    sally_mutex_lock(&l->lock);
+    l->unix_file.exists = false;
+    sally_mutex_unlock(&l->lock);
+}
+
 void sally_listener_close_fds(ssl_listener *l)
 {
     remove_unix_file(l);

@@ -1,4 +1,4 @@
-/* What the servers among the examples share: their door, their signals, their end. */
+/* What the servers among the examples share: their door, their life, their end. */
 #ifndef SERVICE_H
 #define SERVICE_H
 
@@ -13,11 +13,13 @@ typedef struct service_door {
     int port;
     const char *cert;
     const char *key;
+    char *
+        *words; /* the command line, by which SIGUSR2 starts the program anew; NULL: it does not */
 } service_door;
 
 #define SERVICE_DOOR                                                                               \
     {                                                                                              \
-        "127.0.0.1", 0, NULL, NULL                                                                 \
+        "127.0.0.1", 0, NULL, NULL, NULL                                                           \
     }
 
 /* The rows of a table of arguments (arguments.h) that fill a door. */
@@ -40,9 +42,11 @@ void service_announce(const ssl_endpoints *ends);
 ssl_status service_catch_signals(ssl_break **stop, ssl_error *err);
 
 /*
- * Runs a server from beginning to end: listens at the door, announces it, waits for a signal, drains. Signals
- * up to the first are one; a second one is the hard stop. Returns the program's exit status; a failure
- * is told on standard error under the program's name.
+ * Runs a server from beginning to end: listens at the door, or on the sockets that a supervisor opened;
+ * announces it; does what signals ask for (errands.h); drains. SIGTERM and SIGINT up to the first are one; a
+ * second one is the hard stop. SIGHUP reads the certificates again; SIGUSR2 starts the program anew, perhaps
+ * another version of it, which takes the listening sockets over, and drains. Returns the program's exit
+ * status; a failure is told on standard error under the program's name.
  */
 int service_run(const char *program, const service_door *door, const ssl_server_options *options);
 

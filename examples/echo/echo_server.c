@@ -5,7 +5,8 @@
  * says nothing holds no worker, because the handler returns SALLY_KEEP after each message.
  *
  * SIGTERM or Ctrl-C drains: no new clients, everything accepted is echoed, then the end with status
- * 0. A second signal is the hard stop. The way there is in ../common/service.c.
+ * 0. A second signal is the hard stop. SIGHUP and SIGUSR2 bring new certificates and a new process. All of
+ * that is in ../common/service.c.
  */
 #include <sallyport.h>
 
@@ -29,6 +30,7 @@ static ssl_served echo(ssl_connection *connection, ssl_port *in, ssl_port *out, 
 int main(int argc, char **argv)
 {
     service_door door = SERVICE_DOOR;
+    door.words = argv;
     ssl_server_options options = SALLY_SERVER_OPTIONS;
     options.handler = echo;
     const argument table[] = {SERVICE_DOOR_ARGUMENTS(door),

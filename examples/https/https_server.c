@@ -147,6 +147,7 @@ int main(int argc, char **argv)
     const char *directory = NULL;
     int seconds = PATIENCE_S;
     service_door door = SERVICE_DOOR;
+    door.words = argv;
     ssl_server_options options = SALLY_SERVER_OPTIONS;
     options.handler = serve;
     options.workers = WORKERS;

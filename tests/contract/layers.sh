@@ -12,19 +12,20 @@ legal_calls='
 mem: malloc calloc realloc reallocarray free strdup strndup aligned_alloc posix_memalign asprintf vasprintf
 sync: pthread_create abort fprintf
 wait pollset_poll pollset_epoll: poll ppoll select pselect epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait
-wake_eventfd wake_pipe: eventfd pipe pipe2
+wake_eventfd wake_pipe spawn: eventfd pipe pipe2
 resolve: getaddrinfo
 sock: socket socketpair bind listen connect accept accept4 send sendto sendmsg recv recvfrom recvmsg setsockopt getsockopt getsockname getpeername shutdown
 break_signal: sigaction signal
+spawn: fork vfork execve execv execvp posix_spawn posix_spawnp waitpid dup2 _exit
 libs: dlopen dlmopen dlsym dlvsym dladdr dlclose dlerror
 fd sync: pthread_sigmask
 fd: sigtimedwait sigpending
-fd wake_eventfd wake_pipe keylog: write
+fd wake_eventfd wake_pipe keylog spawn: write
 fd wake_eventfd wake_pipe digest_port: fcntl
 fd wake_eventfd wake_pipe load digest_port: read
 stream_cookie: fopencookie funopen
 engine engine_error engine_auth: SSL_read SSL_read_ex SSL_write SSL_write_ex SSL_peek SSL_peek_ex SSL_do_handshake SSL_accept SSL_connect SSL_shutdown SSL_get_error
--: pthread_cancel pthread_kill kill raise exit _exit quick_exit
+-: pthread_cancel pthread_kill kill raise exit quick_exit
 -: printf vprintf vfprintf puts fputs putchar perror psignal ERR_print_errors_fp
 -: sprintf vsprintf strcpy strcat gets strtok gethostbyname inet_ntoa sleep usleep nanosleep alloca
 '

@@ -19,7 +19,8 @@ std::vector<std::string> server_words(std::vector<std::string> more)
 
 } // namespace
 
-ListeningProgram::ListeningProgram(std::vector<std::string> words) : Process(std::move(words))
+ListeningProgram::ListeningProgram(std::vector<std::string> words, const ProcessOptions &options)
+    : Process(std::move(words), options)
 {
     if (wait_for_output("\n")) {
         std::string line = out();
@@ -33,8 +34,8 @@ void ListeningProgram::drain()
     EXPECT_EQ(0, wait()) << err();
 }
 
-EchoServer::EchoServer(std::vector<std::string> more)
-    : ListeningProgram(server_words(std::move(more)))
+EchoServer::EchoServer(std::vector<std::string> more, const ProcessOptions &options)
+    : ListeningProgram(server_words(std::move(more)), options)
 {
 }
 

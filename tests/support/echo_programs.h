@@ -15,7 +15,7 @@ namespace sallytest
 class ListeningProgram : public Process
 {
   public:
-    explicit ListeningProgram(std::vector<std::string> words);
+    explicit ListeningProgram(std::vector<std::string> words, const ProcessOptions &options = {});
     int port() const
     {
         return port_;
@@ -31,7 +31,7 @@ class ListeningProgram : public Process
 class EchoServer : public ListeningProgram
 {
   public:
-    explicit EchoServer(std::vector<std::string> more = {});
+    explicit EchoServer(std::vector<std::string> more = {}, const ProcessOptions &options = {});
 };
 
 std::vector<std::string> echo_client_words(int port, std::vector<std::string> options = {});

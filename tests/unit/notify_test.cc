@@ -12,7 +12,7 @@
 #include "support/environment.h"
 #include "support/faults.h"
 #include "support/guards.h"
-#include "support/raw_channel.h"
+#include "support/supervisor.h"
 
 #include "sallyport/notify.h"
 
@@ -26,41 +26,11 @@ using namespace sallytest;
 namespace
 {
 
-// The supervisor's end: a datagram socket, by path or by abstract name.
-class Supervisor
-{
-  public:
-    explicit Supervisor(const std::string &name)
-        : fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))
-    {
-        sockaddr_un addr = {};
-        addr.sun_family = AF_UNIX;
-        std::memcpy(addr.sun_path, name.data(), name.size());
-        if (name[0] == '@') {
-            addr.sun_path[0] = '\0';
-        }
-        socklen_t length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
-        EXPECT_EQ(0, bind(fd_.get(), reinterpret_cast<sockaddr *>(&addr), length))
-            << strerror(errno);
-    }
-    // The next message; "" when there is none.
-    std::string heard()
-    {
-        char bytes[8192];
-        ssize_t n = recv(fd_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-        return n < 0 ? "" : std::string(bytes, static_cast<size_t>(n));
-    }
-
-  private:
-    Fd fd_;
-};
-
 class Notify : public testing::Test
 {
   protected:
-    std::string name = "@sallyport-notify-" + std::to_string(getpid());
-    Supervisor supervisor{name};
-    Variable variable{"NOTIFY_SOCKET", name};
+    Supervisor supervisor;
+    Variable variable{"NOTIFY_SOCKET", supervisor.name()};
     ssl_error err = {};
 };
 
