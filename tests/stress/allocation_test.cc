@@ -1,10 +1,8 @@
 // The n-th allocation fails, for every n, in every public constructor: ours gives MEMORY, NULL outputs
 // and leaves nothing; inside OpenSSL there is no crash, no lost descriptor, and a clear error (E2).
-#include <functional>
-
 #include "sallyport/digest.h"
 #include "sallyport/library.h"
-#include "support/faults.h"
+#include "stress/sweeps.h"
 #include "support/guards.h"
 #include "support/loop_pairs.h"
 #include "support/pairs.h"
@@ -21,12 +19,6 @@ using namespace sallytest;
 namespace
 {
 
-// Handshakes make thousands of allocations: the short run fails every so many-th.
-long handshake_stride()
-{
-    return long_run(31 * slow(1), 1);
-}
-
 class Allocation : public testing::Test
 {
   protected:
@@ -37,16 +29,6 @@ class Allocation : public testing::Test
     }
 };
 
-// Both kinds of sweep.
-void sweep_both(const char *what, Trial trial)
-{
-    sweep_allocations(what, trial);
-    trial.stride = long_run(7 * slow(1), 1);
-    if (!testing::Test::HasFailure()) {
-        sweep_openssl_allocations(what, trial);
-    }
-}
-
 ssl_status make_and_release(ssl_status (*make)(ssl_protocol, ssl_context **, ssl_error *),
                             ssl_error *err)
 {
@@ -55,21 +37,6 @@ ssl_status make_and_release(ssl_status (*make)(ssl_protocol, ssl_context **, ssl
     EXPECT_EQ(status == SALLY_OK, context != nullptr);
     ssl_context_release(context);
     return status;
-}
-
-// A setter on a fresh context, so that a failed one can be seen to change nothing.
-Trial setter_trial(bool client, const std::function<ssl_status(ssl_context *, ssl_error *)> &set)
-{
-    auto context = std::make_shared<Context>();
-    Trial trial([context, set](ssl_error *err) { return set(context->get(), err); });
-    trial.prepare = [context, client] {
-        ssl_context *made = nullptr;
-        auto make = client ? ssl_make_client_context : ssl_make_server_context;
-        EXPECT_EQ(SALLY_OK, make(SALLY_PROTOCOL_AUTO, &made, nullptr));
-        context->reset(made);
-    };
-    trial.cleanup = [context] { context->reset(); };
-    return trial;
 }
 
 // A raw server that serves one client after the other until it is told to stop.
