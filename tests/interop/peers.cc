@@ -7,6 +7,7 @@
 
 #include "support/certs.h"
 #include "support/raw_channel.h"
+#include "support/threads.h"
 
 namespace sallytest
 {
@@ -26,14 +27,16 @@ int number_after(Process *process, const std::string &mark)
     if (!process->wait_for_output(mark)) {
         return 0;
     }
-    std::string said;
-    size_t from;
-    do { // its digits may come in two reads
-        said = process->out();
-        from = said.find(mark) + mark.size();
-    } while (said.find_first_not_of("0123456789", from) == std::string::npos &&
-             !process->has_ended());
-    return std::stoi(said.substr(from));
+    std::string digits;
+    auto is_whole = [&] { // its digits may come in two reads
+        std::string said = process->out();
+        size_t from = said.find(mark) + mark.size();
+        size_t end = said.find_first_not_of("0123456789", from);
+        digits = said.substr(from, end - from);
+        return end != std::string::npos;
+    };
+    EXPECT_TRUE(eventually(is_whole, 20)) << process->out();
+    return digits.empty() ? 0 : std::stoi(digits);
 }
 
 static std::vector<std::string> s_server(const std::string &version,
