@@ -14,6 +14,7 @@
 #include <sallyport.h>
 
 #include "../common/arguments.h"
+#include "../common/failure.h"
 #include "standard_io.h"
 
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130, BUFFER_SIZE = 16384 };

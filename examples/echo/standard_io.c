@@ -8,17 +8,9 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-ssl_status fail_local(ssl_error *err, int cause, const char *what)
-{
-    *err = (ssl_error){.status = SALLY_SYSTEM, .sys_errno = cause};
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): strerror is safe in the C libraries of Linux */
-    snprintf(err->text, sizeof err->text, "%s: %s", what, strerror(cause));
-    return SALLY_SYSTEM;
-}
+#include "../common/failure.h"
 
 ssl_status read_input(char *buf, size_t n, ssl_break *stop, size_t *got, ssl_error *err)
 {

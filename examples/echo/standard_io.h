@@ -6,9 +6,6 @@
 
 #include <sallyport.h>
 
-/* A failure of the program's own, in the form of the library's. Returns SALLY_SYSTEM. */
-ssl_status fail_local(ssl_error *err, int cause, const char *what);
-
 /* Waits for at least one byte, reads at most n; SALLY_OK with *got 0 is the end of the input. */
 ssl_status read_input(char *buf, size_t n, ssl_break *stop, size_t *got, ssl_error *err);
 

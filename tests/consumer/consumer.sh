@@ -95,7 +95,7 @@ common=$(find "$root/examples/common" "$root/examples/echo" -name '*.c' ! -name 
 for program in echo_server echo_client; do
     # shellcheck disable=SC2046,SC2086 # lists of words
     step "build $program, pkg-config" "${CC:-cc}" -Wall -Wextra \
-        "-DTEST_CA=\"$CERTS/ca.pem\"" "-DTEST_CERT=\"$CERTS/server.pem\"" \
+        -D_GNU_SOURCE "-DTEST_CA=\"$CERTS/ca.pem\"" "-DTEST_CERT=\"$CERTS/server.pem\"" \
         "-DTEST_KEY=\"$CERTS/server-key.pem\"" \
         "$root/examples/echo/$program.c" $common -o "$work/piped/$program" \
         $($pkg_config --cflags --libs sallyport) -Wl,-rpath,"$(dirname "$PKG_CONFIG_PATH")"
