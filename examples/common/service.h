@@ -15,18 +15,22 @@ typedef struct service_door {
     const char *key;
     char *
         *words; /* the command line, by which SIGUSR2 starts the program anew; NULL: it does not */
+    const char *proxies;     /* whose word is taken for who a client is; nobody else may connect */
+    const char *ticket_keys; /* a file that servers share */
+    int metrics_port;        /* for Prometheus, on this machine alone; -1: none */
 } service_door;
 
-#define SERVICE_DOOR                                                                               \
-    {                                                                                              \
-        "127.0.0.1", 0, NULL, NULL, NULL                                                           \
-    }
+/* clang-format off */
+#define SERVICE_DOOR {"127.0.0.1", 0, NULL, NULL, NULL, NULL, NULL, -1}
 
 /* The rows of a table of arguments (arguments.h) that fill a door. */
-/* clang-format off */
 #define SERVICE_DOOR_ARGUMENTS(door) \
     {"--host", &(door).host, NULL, 0, 0}, {"--port", NULL, &(door).port, 0, 65535}, \
     {"--cert", &(door).cert, NULL, 0, 0}, {"--key", &(door).key, NULL, 0, 0}
+/* Those of a server that is one of several, for service_run. */
+#define SERVICE_CLUSTER_ARGUMENTS(door) \
+    {"--proxies", &(door).proxies, NULL, 0, 0}, {"--ticket-keys", &(door).ticket_keys, NULL, 0, 0}, \
+    {"--metrics", NULL, &(door).metrics_port, 0, 65535}
 /* clang-format on */
 
 /* Fills in the test certificate. False, after a message, when only one of --cert and --key is there. */
@@ -44,7 +48,7 @@ ssl_status service_catch_signals(ssl_break **stop, ssl_error *err);
 /*
  * Runs a server from beginning to end: listens at the door, or on the sockets that a supervisor opened;
  * announces it; does what signals ask for (errands.h); drains. SIGTERM and SIGINT up to the first are one; a
- * second one is the hard stop. SIGHUP reads the certificates again; SIGUSR2 starts the program anew, perhaps
+ * second one is the hard stop. SIGHUP reads the certificates and ticket keys again; SIGUSR2 starts the program anew, perhaps
  * another version of it, which takes the listening sockets over, and drains. Returns the program's exit
  * status; a failure is told on standard error under the program's name.
  */

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
     ssl_server_options options = SALLY_SERVER_OPTIONS;
     options.handler = echo;
     const argument table[] = {SERVICE_DOOR_ARGUMENTS(door),
+                              SERVICE_CLUSTER_ARGUMENTS(door),
                               {"--workers", NULL, &options.workers, 1, WORKERS_MAX}};
     if (!read_arguments(argc, argv, table, sizeof table / sizeof table[0]) ||
         !service_check_door("echo_server", &door)) {

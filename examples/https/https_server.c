@@ -167,7 +167,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     options.user = &site;
-    options.handshake_timeout_ms = options.idle_timeout_ms = site.patience_ms;
+    options.idle_timeout_ms = site.patience_ms;
     options.read_timeout_ms = options.write_timeout_ms = site.patience_ms;
     return service_run("https_server", &door, &options);
 }
