@@ -9,7 +9,8 @@ usage: tools/bench.sh [--long] [--check]
 Builds the release preset in build/release and measures the echo server against the floor, a bare
 OpenSSL server with blocking calls and a thread per connection, with the same certificate and cipher.
 Processor time is that of the server's process alone; each ratio is the median of the rounds, ours and
-the floor in turns within a round. Instructions (callgrind, user space) and system calls (perf or
+the floor in turns within a round. Memory per idle connection is that of the process, the kernel's sockets
+not included. Instructions (callgrind, user space) and system calls (perf or
 strace) per unit of work stand beside the ratios; they are steady where times wander.
 
   --long   more rounds, and longer ones: about ten minutes; else under three
@@ -42,9 +43,9 @@ cd "$(dirname "$0")/.." || exit 1
 . tools/setup.sh
 
 if [ "$long" = yes ]; then
-    rounds=15 handshakes=600 messages=30000 messages_of_16=2500 blocks=1500 wakes=10000
+    rounds=15 handshakes=600 messages=30000 messages_of_16=2500 blocks=1500 wakes=10000 idle=9000
 else
-    rounds=5 handshakes=250 messages=10000 messages_of_16=800 blocks=400 wakes=3000
+    rounds=5 handshakes=250 messages=10000 messages_of_16=800 blocks=400 wakes=3000 idle=1000
 fi
 
 work=$(mktemp -d) || exit 1
@@ -143,6 +144,21 @@ measure_wakes() {
         "$work/wakes" >>"$work/ratios"
 }
 
+# Fewer where the limit of descriptors is low.
+measure_memory() {
+    # shellcheck disable=SC3045 # every sh here has it
+    ulimit -n "$(ulimit -H -n)"
+    # shellcheck disable=SC3045
+    limit=$(ulimit -n)
+    [ "$limit" = unlimited ] || [ "$limit" -gt $((idle + 100)) ] || idle=$((limit - 100))
+    for which in ours floor; do
+        start_server "$which"
+        load idle "$port" "$pid" "$idle" | awk -v which="$which" \
+            '{ printf "%s %.2f %d\n", which, $2 / $1 / 1024, $1 }' >>"$work/memory"
+        stop_server "$pid"
+    done
+}
+
 # ---- counts -----------------------------------------------------------------------------------
 
 # Instructions of a whole run of the server under callgrind.
@@ -236,6 +252,7 @@ report() {
     function micro(name) { return sprintf("%.1f and %.1f us", median(name ".ours"), median(name ".floor")) }
     function add(name, value) { values[name] = values[name] " " value }
     FILENAME ~ /ratios$/ { add($1, $2); add($1 ".ours", $3); add($1 ".floor", $4) }
+    FILENAME ~ /memory$/ { kib[$1] = $2; idle = $3 }
     FILENAME ~ /instructions$/ { count[$1 "." $2] = $3 }
     FILENAME ~ /calls$/ { calls[$1] = $2; counted = $3 }
     END {
@@ -249,6 +266,9 @@ report() {
         printf "%s\n", "break wake-up / bare eventfd and poll"
         line("p50", median("wake50"), 1.30, micro("wake50"))
         line("p99", median("wake99"), 1.30, micro("wake99"))
+        print ""
+        line("KiB of memory per idle connection", kib["ours"], 13, \
+            sprintf("floor %.1f; %d connections", kib["floor"], idle))
         print ""
         if (counted)
             line("system calls per 64-byte round trip", calls["ours"], 4.00, "floor " calls["floor"] " (" counted ")")
@@ -265,7 +285,7 @@ report() {
                 count["echo.ours"] / count["echo.floor"], count["echo.ours"], count["echo.floor"]
         if (missed) print missed " of the targets missed"
         exit check == "yes" && missed
-    }' "$work/ratios" "$work/instructions" "$work/calls"
+    }' "$work/ratios" "$work/memory" "$work/instructions" "$work/calls"
 }
 
 # ---- the run ----------------------------------------------------------------------------------
@@ -280,6 +300,7 @@ echo "Building the release preset ..."
         cmake --build --preset release --target echo_server floor_server load wake_latency certs
 } >"$work/build.log" 2>&1 || fail "the build failed" "$work/build.log"
 : >"$work/ratios"
+: >"$work/memory"
 : >"$work/instructions"
 : >"$work/calls"
 
@@ -295,6 +316,8 @@ measure_wakes
 count_system_calls
 stop_server "$ours_pid"
 stop_server "$floor_pid"
+echo "Measuring memory ..."
+measure_memory
 if command -v valgrind >/dev/null 2>&1; then
     echo "Counting instructions ..."
     count_instructions handshake handshake 10 50

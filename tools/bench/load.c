@@ -5,8 +5,10 @@
  *   resume     the same, each resuming the session of the one before
  *   echo       COUNT round trips of 64 bytes on each of CONNECTIONS connections, a thread each
  *   bulk       COUNT blocks of 128 KiB there and back, one after the other, on one connection
+ *   idle       COUNT connections, each with one byte there and back, left open
  *
- * Prints one line: units of work done, nanoseconds of processor time that process PID used for them.
+ * Prints one line: units of work done, nanoseconds of processor time that process PID used for them; for
+ * `idle`, bytes of memory that it holds more than before.
  * Setting up the connections of `echo` and `bulk` is not measured.
  */
 #include <pthread.h>
@@ -80,13 +82,19 @@ static int64_t measure_messages(const load *l, size_t size)
     return cost;
 }
 
-/* The ticket comes before the echo. */
-static SSL_SESSION *visit(const load *l, SSL_SESSION *session)
+static SSL *connect_and_talk(const load *l, SSL_SESSION *session)
 {
     char byte = 'x';
     SSL *ssl = client_connect(l->context, l->port, session);
     write_all(ssl, &byte, 1);
     read_all(ssl, &byte, 1);
+    return ssl;
+}
+
+/* The ticket comes before the echo. */
+static SSL_SESSION *visit(const load *l, SSL_SESSION *session)
+{
+    SSL *ssl = connect_and_talk(l, session);
     SSL_SESSION *fresh = SSL_get1_session(ssl);
     client_close(ssl);
     return fresh;
@@ -106,9 +114,21 @@ static int64_t measure_handshakes(const load *l, bool resume)
     return cost;
 }
 
+/* A first connection is not measured: it makes what all share. */
+static int64_t measure_idle(const load *l)
+{
+    client_close(connect_and_talk(l, NULL));
+    int64_t before = process_memory(l->pid);
+    for (int i = 0; i < l->count; i++) {
+        client_forget(connect_and_talk(l, NULL));
+    }
+    return process_memory(l->pid) - before;
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: load handshake|resume|echo|bulk PORT PID CA COUNT [CONNECTIONS]\n");
+    fprintf(stderr,
+            "usage: load handshake|resume|echo|bulk|idle PORT PID CA COUNT [CONNECTIONS]\n");
     return 2;
 }
 
@@ -132,6 +152,8 @@ int main(int argc, char **argv)
         cost = measure_messages(&l, MESSAGE);
     } else if (strcmp(argv[1], "bulk") == 0) {
         cost = measure_messages(&l, BLOCK);
+    } else if (strcmp(argv[1], "idle") == 0) {
+        cost = measure_idle(&l);
     } else {
         return usage();
     }

@@ -48,6 +48,24 @@ int64_t process_cpu_ns(pid_t pid)
     return read_clock(clock);
 }
 
+int64_t process_memory(pid_t pid)
+{
+    char line[128];
+    (void)snprintf(line, sizeof line, "/proc/%ld/smaps_rollup", (long)pid);
+    FILE *file = fopen(line, "r");
+    long kib = -1;
+    while (file != NULL && kib < 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "Anonymous:", 10) == 0) {
+            kib = strtol(line + 10, NULL, 10);
+        }
+    }
+    if (kib < 0) {
+        die("cannot read the server's memory");
+    }
+    fclose(file);
+    return (int64_t)kib * 1024;
+}
+
 SSL_CTX *client_context(const char *ca)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
@@ -93,6 +111,12 @@ void client_close(SSL *ssl)
     SSL_shutdown(ssl);
     SSL_free(ssl);
     close(fd);
+}
+
+void client_forget(SSL *ssl)
+{
+    SSL_set_quiet_shutdown(ssl, 1);
+    SSL_free(ssl); /* the descriptor is not the SSL's */
 }
 
 void write_all(SSL *ssl, const void *bytes, size_t n)

@@ -15,6 +15,8 @@ int number(const char *text);
 int64_t now_ns(void);
 /* Processor time of another process so far, threads that have ended included. */
 int64_t process_cpu_ns(pid_t pid);
+/* Memory of another process that is its own: no files, nothing shared. */
+int64_t process_memory(pid_t pid);
 
 /* A context that trusts the certificates of `ca`, TLS 1.3 only. */
 SSL_CTX *client_context(const char *ca);
@@ -23,6 +25,8 @@ SSL_CTX *client_context(const char *ca);
 SSL *client_connect(SSL_CTX *context, int port, SSL_SESSION *session);
 /* Says goodbye and closes. */
 void client_close(SSL *ssl);
+/* Frees what the client keeps of a connection, and leaves it open, for ever. */
+void client_forget(SSL *ssl);
 void write_all(SSL *ssl, const void *bytes, size_t n);
 void read_all(SSL *ssl, void *buf, size_t n);
 
