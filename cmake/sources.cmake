@@ -134,8 +134,13 @@ set(sally_l7_service
     pool.c
     park.c
     gate.c
+    quota.c
+    admit.c
     server.c
+    server_options.c
     connection.c
+    connection_user.c
+    connection_wait.c
     drain.c
     probe.c
     observe.c

@@ -99,8 +99,13 @@ ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, 
 /* For a server (L7): the fd to park on, -1 when closed. */
 int sally_conn_fd(sally_conn *conn);
 /* Whether there is anything left to serve: the input door is open and its end has not been reported
- * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. */
-bool sally_conn_is_open(sally_conn *conn);
+ * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. *unsent: there is
+ * output that the peer has not taken. */
+bool sally_conn_is_open(sally_conn *conn, bool *unsent);
+/* Whether more can be written: the output door is open, and the way out is not dead. */
+bool sally_conn_can_write(sally_conn *conn, bool *unsent);
+/* Sends what the socket takes. True: something is left. */
+bool sally_conn_send_rest(sally_conn *conn);
 /* Whether a handler would find something now: plaintext, an end, or a closed door; half a record, or a
  * message that is not data, must not cost a worker (W2). If there is nothing, *want says what to wait
  * for. Never blocks. The first looks at what has been received, and into the socket only where that is

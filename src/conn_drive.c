@@ -57,12 +57,38 @@ int sally_conn_fd(sally_conn *conn)
     return fd;
 }
 
-bool sally_conn_is_open(sally_conn *conn)
+static bool has_unsent_locked(const sally_conn *conn)
+{
+    return conn->engine != NULL && sally_engine_unsent(conn->engine) != 0;
+}
+
+bool sally_conn_is_open(sally_conn *conn, bool *unsent)
 {
     sally_conn_lock(conn);
     bool open = conn->engine != NULL && !conn->in.closed && !conn->end_reported;
+    *unsent = has_unsent_locked(conn);
     sally_conn_unlock(conn);
     return open;
+}
+
+bool sally_conn_can_write(sally_conn *conn, bool *unsent)
+{
+    sally_conn_lock(conn);
+    bool can = conn->engine != NULL && !conn->out.closed && sally_engine_can_send(conn->engine);
+    *unsent = has_unsent_locked(conn);
+    sally_conn_unlock(conn);
+    return can;
+}
+
+bool sally_conn_send_rest(sally_conn *conn)
+{
+    sally_want want;
+    sally_ossl_begin();
+    sally_conn_lock(conn);
+    bool left =
+        has_unsent_locked(conn) && sally_engine_flush(conn->engine, &want) == SALLY_STEP_WANT;
+    sally_conn_unlock(conn);
+    return left;
 }
 
 static sally_step look(sally_conn *conn, sally_op *op, sally_want *want)

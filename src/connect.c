@@ -190,8 +190,9 @@ static ssl_status open_conn(const target *to, const sally_scope *scope, sally_co
     return make_conn(&setup, fd, conn, err);
 }
 
-static void close_at_once(int fd, sally_buf *unsent, bool peer_done)
+static void close_at_once(int fd, sally_buf *unsent, bool peer_done, int64_t linger_ms)
 {
+    (void)linger_ms;
     (void)unsent;
     (void)peer_done;
     sally_sock_close(fd);

@@ -20,8 +20,10 @@
  */
 #include "connection.h"
 
+#include <errno.h>
 #include <poll.h>
 
+#include "admit.h"
 #include "error.h"
 #include "linger.h"
 #include "mem.h"
@@ -33,25 +35,14 @@
 #define BRISK_NS   200000
 /* An answer found within this time was there when poll was called. */
 #define INSTANT_NS 4000
-/* A peer heard within this time is in the middle of something, and a drain waits for it. */
-#define QUIET_NS   (SALLY_DRAIN_QUIET_MS * INT64_C(1000000))
 
 /* ---- the end ------------------------------------------------------------------------------- */
-
-static void drop_user(ssl_connection *c)
-{
-    void (*destroy)(void *) = c->destroy_user;
-    c->destroy_user = NULL;
-    if (destroy != NULL) {
-        destroy(c->user);
-    }
-    c->user = NULL;
-}
 
 static void delist(ssl_connection *c)
 {
     sally_mutex_lock(&c->server->lock);
     sally_list_remove(&c->node);
+    sally_list_remove(&c->idle_node);
     sally_mutex_unlock(&c->server->lock);
 }
 
@@ -70,7 +61,8 @@ static void hang_up(ssl_connection *c)
 static void free_connection(ssl_connection *c)
 {
     ssl_break_release(c->brk);
-    drop_user(c);
+    sally_connection_drop_user(c);
+    sally_quota_give(c->server->quota, c->resident);
     sally_proxied_free(c->proxied);
     sally_free(c);
 }
@@ -79,11 +71,22 @@ static void free_connection(ssl_connection *c)
 void sally_connection_end(ssl_connection *c)
 {
     ssl_server *server = c->server;
+    bool shaken = c->progress == SALLY_CLIENT_SHAKEN;
     delist(c);
     sally_task_free(server->park, c->task);
     hang_up(c);
     free_connection(c);
-    sally_server_vacate(server);
+    sally_server_vacate(server, shaken);
+}
+
+/* A client whose handshake is done gets a goodbye. */
+void sally_connection_refuse(ssl_connection *c, ssl_refusal why)
+{
+    sally_server_tell_refusal(c->server, &c->client.remote, why);
+    if (c->conn == NULL && c->server->options.when_full == SALLY_FULL_RESET) {
+        sally_sock_reset_when_closed(c->client.fd);
+    }
+    sally_connection_end(c);
 }
 
 static void fail_handshake(ssl_connection *c, ssl_status why, const ssl_error *err)
@@ -95,59 +98,13 @@ static void fail_handshake(ssl_connection *c, ssl_status why, const ssl_error *e
 }
 
 /* Ends it before the handshake was done, or after. */
-static void give_up(ssl_connection *c, ssl_status why)
+void sally_connection_give_up(ssl_connection *c, ssl_status why)
 {
     if (c->progress == SALLY_CLIENT_SHAKEN) {
         sally_connection_end(c);
     } else {
         fail_handshake(c, why, NULL);
     }
-}
-
-/* ---- parking ------------------------------------------------------------------------------- */
-
-static short events_of(sally_want want)
-{
-    return (short)((want.receive ? POLLIN : 0) | (want.send ? POLLOUT : 0));
-}
-
-static void put(ssl_connection *c, short events, ssl_deadline deadline)
-{
-    if (sally_park_put(c->server->park, c->task, events, deadline) != 0) {
-        give_up(c, SALLY_SYSTEM);
-    }
-}
-
-static bool may_stay(const ssl_connection *c)
-{
-    sally_stage stage = sally_server_stage(c->server);
-    return stage < SALLY_STAGE_DRAINING ||
-           (stage == SALLY_STAGE_DRAINING && sally_now_ns() - c->active_ns < QUIET_NS);
-}
-
-/* Waits for the peer; where a drain finds the peer quiet, it ends instead. */
-static void wait_for_peer(ssl_connection *c, sally_want want, ssl_deadline deadline)
-{
-    if (may_stay(c)) {
-        if (c->conn != NULL) {
-            sally_conn_rest(c->conn);
-        }
-        put(c, events_of(want), deadline);
-    } else {
-        give_up(c, SALLY_CLOSED);
-    }
-}
-
-static ssl_deadline idle_deadline(const ssl_connection *c)
-{
-    return sally_deadline_after_ms(c->server->options.idle_timeout_ms);
-}
-
-/* There is something to serve already, so any worker may go on at once: a socket can be written to,
- * or the peer that fills it will make room. */
-static void wait_for_worker(ssl_connection *c)
-{
-    put(c, POLLIN | POLLOUT, idle_deadline(c));
 }
 
 /* ---- serving ------------------------------------------------------------------------------- */
@@ -204,7 +161,7 @@ static void hand_over(ssl_connection *c)
     sally_conn_let_go(c->conn);
     free_connection(c);
     sally_count(&server->tally.taken);
-    sally_server_vacate(server);
+    sally_server_vacate(server, true);
 }
 
 static ssl_served call_handler(ssl_connection *c, const sally_worker *worker)
@@ -254,6 +211,15 @@ static bool may_go_on(const sally_worker *worker, int round)
     return round < ROUNDS || sally_pool_has_idle(worker->pool);
 }
 
+static bool may_be_kept(ssl_connection *c, ssl_served served, bool *unsent)
+{
+    switch (served) {
+    case SALLY_KEEP: return sally_conn_is_open(c->conn, unsent);
+    case SALLY_KEEP_WRITING: return sally_conn_can_write(c->conn, unsent);
+    default: return false;
+    }
+}
+
 static void serve(ssl_connection *c, const sally_worker *worker)
 {
     bool alive = has_token(c);
@@ -263,15 +229,22 @@ static void serve(ssl_connection *c, const sally_worker *worker)
             hand_over(c);
             return;
         }
-        alive = served == SALLY_KEEP && sally_conn_is_open(c->conn);
+        bool unsent = false;
+        alive = may_be_kept(c, served, &unsent);
+        c->writing = served == SALLY_KEEP_WRITING;
+        if (alive && unsent) {
+            sally_connection_begin_sending(c);
+            return;
+        }
         sally_want want;
-        if (alive && !has_more(c, worker, &want)) {
-            wait_for_peer(c, want, idle_deadline(c));
+        if (alive && !c->writing && !has_more(c, worker, &want)) {
+            sally_connection_begin_idling(c);
+            sally_connection_wait_for_peer(c, want, c->idle_deadline);
             return;
         }
     }
     if (alive) {
-        wait_for_worker(c);
+        sally_connection_wait_for_worker(c);
     } else {
         sally_connection_end(c);
     }
@@ -283,7 +256,26 @@ static void serve_if_ready(ssl_connection *c, const sally_worker *worker)
     if (sally_conn_look(c->conn, &want)) {
         serve(c, worker);
     } else {
-        wait_for_peer(c, want, idle_deadline(c));
+        sally_connection_wait_for_peer(c, want, c->idle_deadline);
+    }
+}
+
+/* What is unsent goes out before anything is read; the handler that has more to write is called then. */
+static void resume(ssl_connection *c, const sally_worker *worker)
+{
+    if (c->unsent && sally_conn_send_rest(c->conn)) {
+        sally_connection_wait_to_send(c);
+        return;
+    }
+    if (c->unsent) {
+        c->unsent = false;
+        sally_connection_begin_idling(c);
+    }
+    if (c->writing) {
+        c->writing = false;
+        serve(c, worker);
+    } else {
+        serve_if_ready(c, worker);
     }
 }
 
@@ -304,6 +296,7 @@ static bool make_conn(ssl_connection *c, ssl_error *err)
         (void)sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, "ssl_server");
         return false;
     }
+    sally_transport_sock_set_linger(transport, c->server->options.close_timeout_ms);
     c->client.fd = -1;
     sally_conn *conn;
     if (sally_conn_new(&setup, transport, &conn, err) != SALLY_OK) {
@@ -328,6 +321,8 @@ static void settle(ssl_connection *c, const sally_worker *worker)
     sally_count(&c->server->tally.handshakes_done);
     sally_observe_shaken(c);
     c->progress = SALLY_CLIENT_SHAKEN;
+    sally_server_note_shaken(c->server);
+    sally_connection_begin_idling(c);
     (void)ssl_port_set_timeout(ports.in, options->read_timeout_ms, NULL);
     (void)ssl_port_set_timeout(ports.out, options->write_timeout_ms, NULL);
     if (options->handler_first) {
@@ -346,23 +341,34 @@ static void shake(ssl_connection *c, const sally_worker *worker)
     case SALLY_STEP_FAILED: fail_handshake(c, err.status, &err); break;
     case SALLY_STEP_AGAIN:
     case SALLY_STEP_ASK:
-    case SALLY_STEP_WANT: wait_for_peer(c, want, c->handshake_deadline); break;
+    case SALLY_STEP_WANT: sally_connection_wait_for_peer(c, want, c->handshake_deadline); break;
     }
+}
+
+/* The client's address is known. False: it has clients enough, and the connection has ended. */
+static bool enter_by_address(ssl_connection *c)
+{
+    switch (sally_quota_take(c->server->quota, &c->client.remote, &c->resident)) {
+    case 0: return true;
+    case EDQUOT: sally_connection_refuse(c, SALLY_REFUSED_ADDRESS); break;
+    default: fail_handshake(c, SALLY_MEMORY, NULL); break;
+    }
+    return false;
 }
 
 /* Whether it is known who the client is; if not, the connection is parked, or has ended. */
 static bool knows_client(ssl_connection *c)
 {
-    if (c->proxied == NULL) {
+    if (c->proxied == NULL || c->proxied->told) {
         return true;
     }
     ssl_error err;
     sally_telling telling = sally_proxied_step(c->proxied, c->client.fd, "ssl_server", &err);
     c->client.remote = *sally_proxied_client(c->proxied);
     switch (telling) {
-    case SALLY_TELLS_CLIENT: return true;
+    case SALLY_TELLS_CLIENT: return enter_by_address(c);
     case SALLY_TELLS_MORE:
-        wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
+        sally_connection_wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
         break;
     case SALLY_TELLS_NOBODY:
         sally_count(&c->server->tally.health_checks);
@@ -378,7 +384,7 @@ static void greet(ssl_connection *c, const sally_turn *turn)
 {
     ssl_error err;
     if (turn->events == POLLOUT) {
-        wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
+        sally_connection_wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
         return;
     }
     if (!knows_client(c)) {
@@ -393,13 +399,24 @@ static void greet(ssl_connection *c, const sally_turn *turn)
 
 /* ---- turns --------------------------------------------------------------------------------- */
 
+/* The peer did not take what was written; or a drain hurries, and it has its time still. */
+static void expire_sending(ssl_connection *c)
+{
+    if (!sally_deadline_passed(c->output_deadline)) {
+        sally_connection_wait_to_send(c);
+        return;
+    }
+    sally_count(&c->server->tally.output_timed_out);
+    sally_connection_end(c);
+}
+
 /* One last look: what came at the last moment is still served, by a worker. */
 static void expire_idle(ssl_connection *c)
 {
     sally_stage stage = sally_server_stage(c->server);
     sally_want want;
     if (stage < SALLY_STAGE_BREAKING && sally_conn_look(c->conn, &want)) {
-        wait_for_worker(c);
+        sally_connection_wait_for_worker(c);
         return;
     }
     if (stage == SALLY_STAGE_SERVING) {
@@ -411,7 +428,9 @@ static void expire_idle(ssl_connection *c)
 
 static void expire(ssl_connection *c)
 {
-    if (c->progress == SALLY_CLIENT_SHAKEN) {
+    if (c->progress == SALLY_CLIENT_SHAKEN && c->unsent) {
+        expire_sending(c);
+    } else if (c->progress == SALLY_CLIENT_SHAKEN) {
         expire_idle(c);
     } else if (sally_deadline_passed(c->handshake_deadline)) {
         fail_handshake(c, SALLY_TIMEOUT, NULL);
@@ -420,11 +439,27 @@ static void expire(ssl_connection *c)
     }
 }
 
+/* No worker was there in time. A drain serves all that are there. */
+static void give_up_waiting(ssl_connection *c, sally_overdue overdue)
+{
+    if (sally_server_stage(c->server) == SALLY_STAGE_SERVING) {
+        sally_connection_refuse(c, overdue == SALLY_TOO_OLD ? SALLY_REFUSED_QUEUE_AGE
+                                                            : SALLY_REFUSED_QUEUE_LENGTH);
+    } else {
+        sally_connection_wait_for_worker(c);
+    }
+}
+
 static void run(sally_task *task, const sally_turn *turn)
 {
     ssl_connection *c = sally_task_owner(task);
+    sally_connection_delist_as_idle(c);
     if (turn->worker == NULL) {
-        expire(c);
+        if (turn->overdue != SALLY_IN_TIME) {
+            give_up_waiting(c, turn->overdue);
+        } else {
+            expire(c);
+        }
         return;
     }
     if ((turn->events & POLLIN) != 0) {
@@ -435,7 +470,7 @@ static void run(sally_task *task, const sally_turn *turn)
     switch (c->progress) {
     case SALLY_CLIENT_NEW: greet(c, turn); break;
     case SALLY_CLIENT_SHAKING: shake(c, turn->worker); break;
-    case SALLY_CLIENT_SHAKEN: serve_if_ready(c, turn->worker); break;
+    case SALLY_CLIENT_SHAKEN: resume(c, turn->worker); break;
     }
 }
 
@@ -461,6 +496,9 @@ static ssl_connection *new_connection(ssl_server *server, const sally_client *cl
     c->task = task;
     c->client = *client;
     c->proxied = proxied;
+    sally_list_init(&c->node);
+    sally_list_init(&c->idle_node);
+    sally_task_may_be_overdue(task);
     c->active_ns = sally_now_ns();
     c->handshake_deadline = sally_deadline_after_ms(server->options.handshake_timeout_ms);
     return c;
@@ -477,38 +515,8 @@ bool sally_connection_begin(ssl_server *server, const sally_client *client)
     sally_list_append(&server->connections, &c->node);
     sally_count(&server->tally.open);
     sally_mutex_unlock(&server->lock);
-    put(c, POLLIN, c->handshake_deadline);
-    return true;
-}
-
-/* ---- for handlers -------------------------------------------------------------------------- */
-
-ssl_server *ssl_connection_server(const ssl_connection *connection)
-{
-    return connection != NULL ? connection->server : NULL;
-}
-
-ssl_break *ssl_connection_break(const ssl_connection *connection)
-{
-    return connection != NULL ? connection->brk : NULL;
-}
-
-bool ssl_connection_is_peer_gone(const ssl_connection *connection)
-{
-    int fd = connection != NULL && connection->conn != NULL ? sally_conn_fd(connection->conn) : -1;
-    return fd >= 0 && sally_wait_is_hung_up(fd);
-}
-
-void ssl_connection_set_user(ssl_connection *connection, void *user, void (*destroy)(void *user))
-{
-    if (connection != NULL) {
-        drop_user(connection);
-        connection->user = user;
-        connection->destroy_user = destroy;
+    if (c->proxied != NULL || enter_by_address(c)) {
+        sally_connection_wait_for_first_bytes(c);
     }
-}
-
-void *ssl_connection_user(const ssl_connection *connection)
-{
-    return connection != NULL ? connection->user : NULL;
+    return true;
 }

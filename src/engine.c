@@ -329,6 +329,11 @@ bool sally_engine_has_eof(const sally_engine *e)
     return e->ended.status == SALLY_EOF;
 }
 
+bool sally_engine_can_send(const sally_engine *e)
+{
+    return e->fatal.status == SALLY_OK && e->bio.send_errno == 0;
+}
+
 size_t sally_engine_unsent(const sally_engine *e)
 {
     return sally_bio_unsent(&e->bio);

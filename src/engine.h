@@ -102,6 +102,8 @@ bool sally_engine_has_buffered(const sally_engine *e);
 bool sally_engine_take_key_lines(sally_engine *e, sally_key_lines *lines);
 bool sally_engine_has_ended(const sally_engine *e); /* reading gives EOF, TRUNCATED or a failure */
 bool sally_engine_has_eof(const sally_engine *e);   /* ... and that end is the peer's goodbye */
+/* Whether what is written can still reach the peer, as far as is known. */
+bool sally_engine_can_send(const sally_engine *e);
 size_t sally_engine_unsent(const sally_engine *e);
 /* Receives made so far: it grows when a step took bytes that the other side may wait for. */
 unsigned long sally_engine_receives(const sally_engine *e);

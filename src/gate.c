@@ -16,11 +16,13 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "admit.h"
 #include "connection.h"
 #include "error.h"
 #include "mem.h"
 #include "observe.h"
 #include "sock.h"
+#include "wait.h"
 
 /* Clients taken in one turn. */
 #define BATCH    16
@@ -35,9 +37,12 @@ typedef enum intake {
     INTAKE_FAILED /* no descriptors, no memory */
 } intake;
 
-static intake refuse(ssl_server *server, int error)
+/* The kernel gave no client. */
+static intake take_none(ssl_server *server, sally_verdict verdict, int error)
 {
-    sally_server_withdraw_place(server);
+    if (verdict == SALLY_ADMITTED) {
+        sally_server_withdraw_place(server);
+    }
     if (error == EAGAIN || error == EWOULDBLOCK) {
         return INTAKE_NONE;
     }
@@ -46,37 +51,68 @@ static intake refuse(ssl_server *server, int error)
     return INTAKE_FAILED;
 }
 
-/* Whoever is no trusted proxy, where only those may come. */
-static void turn_away(ssl_server *server, const sally_client *client)
+/* Whoever is no trusted proxy, where only those may come, or comes to a full server. */
+static void turn_away(ssl_server *server, const sally_client *client, sally_admission admission)
 {
-    sally_count(&server->tally.proxy_refused);
-    sally_observe_refusal(server, &client->remote, "proxy");
+    if (admission.verdict == SALLY_ADMITTED) {
+        sally_count(&server->tally.proxy_refused);
+        sally_observe_refusal(server, &client->remote, "proxy");
+    } else {
+        sally_server_tell_refusal(server, &client->remote, admission.why);
+    }
+    if (server->options.when_full == SALLY_FULL_RESET) {
+        sally_sock_reset_when_closed(client->fd);
+    }
     sally_sock_close(client->fd);
-    sally_server_withdraw_place(server);
+    if (admission.verdict == SALLY_ADMITTED) {
+        sally_server_withdraw_place(server);
+    }
+}
+
+static intake take_in(const sally_gate *gate, const sally_client *client, sally_admission admission)
+{
+    ssl_server *server = gate->server;
+    sally_standing standing = sally_trust_judge(gate->front.trust, &client->remote);
+    if (admission.verdict == SALLY_REFUSED || standing == SALLY_CLIENT_REFUSED) {
+        turn_away(server, client, admission);
+        return INTAKE_TOOK;
+    }
+    if (!sally_connection_begin(server, client)) {
+        sally_count(&server->tally.handshakes_failed);
+        sally_observe_turned_away(server);
+        return take_none(server, admission.verdict, ENOMEM);
+    }
+    return INTAKE_TOOK;
+}
+
+/* Nobody has to yield unless there is somebody to yield to. */
+static sally_admission admit(const sally_gate *gate)
+{
+    ssl_server *server = gate->server;
+    sally_admission admission = sally_server_admit(server);
+    bool may_yield = server->options.oldest_idle_yields && admission.verdict != SALLY_ADMITTED &&
+                     admission.why == SALLY_REFUSED_CONNECTIONS;
+    if (may_yield && sally_wait_is_readable(gate->fd) &&
+        sally_connection_oldest_idle_yields(server)) {
+        return sally_server_admit(server);
+    }
+    return admission;
 }
 
 static intake take_one(const sally_gate *gate)
 {
     ssl_server *server = gate->server;
-    if (!sally_server_admit(server)) {
+    sally_admission admission = admit(gate);
+    if (admission.verdict == SALLY_WAITS) {
         return INTAKE_FULL;
     }
     sally_client client = {.fd = -1, .front = gate->front};
     int error = sally_sock_accept(gate->fd, &client.fd, &client.remote);
     if (error != 0) {
-        return refuse(server, error);
+        return take_none(server, admission.verdict, error);
     }
     sally_count(&server->tally.accepted);
-    if (sally_trust_judge(gate->front.trust, &client.remote) == SALLY_CLIENT_REFUSED) {
-        turn_away(server, &client);
-        return INTAKE_TOOK;
-    }
-    if (!sally_connection_begin(server, &client)) {
-        sally_count(&server->tally.handshakes_failed);
-        sally_observe_turned_away(server);
-        return refuse(server, ENOMEM);
-    }
-    return INTAKE_TOOK;
+    return take_in(gate, &client, admission);
 }
 
 static intake take_some(const sally_gate *gate, int most)
@@ -126,6 +162,7 @@ static void shut(sally_gate *gate, bool sweep)
     sally_mutex_unlock(&server->lock);
 }
 
+/* Also when its retry is due, on the timekeeper: taking clients does not block. */
 static void run(sally_task *task, const sally_turn *turn)
 {
     (void)turn;

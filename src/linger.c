@@ -1,15 +1,15 @@
 /* L5 ports: the helper that sees sockets out (linger.h says why).
  *
- * One mutex guards the list, which is in the order of deadlines because all linger equally long. A
- * socket in the list belongs to the helper thread alone: it alone steps it, takes it out and closes
- * it. The thread is started with the first entry and ends after IDLE_MS without any; the pollset
- * lives as long as the thread. A child of fork(2) has no such thread and starts with an empty list.
+ * One mutex guards the set of those that linger. A socket in it belongs to the helper thread alone: it
+ * alone steps it, takes it out and closes it. The thread is started with the first entry and ends after
+ * IDLE_MS without any; the pollset lives as long as the thread, which a deadline that is earlier than
+ * those before it interrupts. A child of fork(2) has no such thread and starts with an empty set.
  */
 #include "linger.h"
 
 #include <poll.h>
 
-#include "clock.h"
+#include "deadlines.h"
 #include "list.h"
 #include "mem.h"
 #include "pollset.h"
@@ -27,17 +27,15 @@ enum {
 typedef struct leaver {
     int fd;
     sally_buf unsent;
-    ssl_deadline deadline;
-    sally_node node;
+    sally_due due;
 } leaver;
 
 static struct {
     sally_mutex lock;
-    sally_node list;    /* lock; of leaver */
-    size_t count;       /* lock */
-    sally_pollset *set; /* lock to change; NULL: no thread */
-    unsigned process;   /* lock; the generation the thread belongs to */
-} room = {.lock = SALLY_MUTEX_INIT(SALLY_RANK_LINGER), .list = {&room.list, &room.list}};
+    sally_deadlines waiting; /* lock; of leaver */
+    sally_pollset *set;      /* lock to change; NULL: no thread */
+    unsigned process;        /* lock; the generation the thread belongs to */
+} room = {.lock = SALLY_MUTEX_INIT(SALLY_RANK_LINGER)};
 
 /* ---- one socket ---------------------------------------------------------------------------- */
 
@@ -94,8 +92,7 @@ static short events_for(const leaver *l)
 static void dismiss_locked(leaver *l)
 {
     sally_pollset_remove(room.set, l->fd);
-    sally_list_remove(&l->node);
-    room.count--;
+    sally_deadlines_remove(&room.waiting, &l->due);
     sally_sock_close(l->fd);
     sally_buf_fini(&l->unsent);
     sally_free(l);
@@ -120,20 +117,21 @@ static bool expire(bool was_idle, ssl_deadline *next)
 {
     bool more = true;
     sally_mutex_lock(&room.lock);
-    while (!sally_list_is_empty(&room.list)) {
-        leaver *l = SALLY_CONTAINER(room.list.next, leaver, node);
-        *next = l->deadline;
-        if (!sally_deadline_passed(l->deadline)) {
-            break;
-        }
-        dismiss_locked(l);
+    sally_due *due;
+    while ((due = sally_deadlines_first(&room.waiting)) != NULL && sally_deadline_passed(due->at)) {
+        dismiss_locked(SALLY_CONTAINER(due, leaver, due));
     }
-    if (room.count == 0) {
+    if (due == NULL) {
         *next = sally_deadline_after_ms(IDLE_MS);
         more = !was_idle;
+    } else {
+        *next = due->at;
     }
-    if (!more) {
+    if (more) {
+        sally_pollset_interrupt(room.set, false);
+    } else {
         sally_pollset_close(room.set);
+        sally_deadlines_fini(&room.waiting);
         room.set = NULL;
     }
     sally_mutex_unlock(&room.lock);
@@ -156,8 +154,7 @@ static bool has_thread_locked(void)
 {
     if (room.process != sally_process_generation()) { /* the parent's, not ours */
         room.set = NULL;
-        room.count = 0;
-        sally_list_init(&room.list);
+        room.waiting.count = 0;
         room.process = sally_process_generation();
     }
     if (room.set != NULL) {
@@ -171,27 +168,30 @@ static bool has_thread_locked(void)
     return room.set != NULL;
 }
 
-static bool admit_locked(leaver *l)
+static bool admit_locked(leaver *l, ssl_deadline deadline)
 {
-    if (room.count >= SALLY_LINGER_MAX || !has_thread_locked() ||
+    size_t count = room.waiting.count;
+    if (count >= SALLY_LINGER_MAX || !has_thread_locked() ||
+        !sally_deadlines_reserve(&room.waiting, count + 1) ||
         sally_pollset_add(room.set, l->fd, events_for(l), l) != 0) {
         return false;
     }
-    l->deadline = sally_deadline_after_ms(SALLY_LINGER_MS);
-    sally_list_append(&room.list, &l->node);
-    room.count++;
+    sally_deadlines_add(&room.waiting, &l->due, deadline);
+    if (count != 0 && sally_deadlines_first(&room.waiting) == &l->due) {
+        sally_pollset_interrupt(room.set, true); /* the thread sleeps to a later one */
+    }
     return true;
 }
 
-void sally_linger_retire(int fd, sally_buf *unsent, bool peer_done)
+void sally_linger_retire(int fd, sally_buf *unsent, bool peer_done, int64_t linger_ms)
 {
+    ssl_deadline deadline = sally_deadline_after_ms(linger_ms != 0 ? linger_ms : SALLY_LINGER_MS);
     leaver *l = see_out(fd, unsent, peer_done) ? NULL : sally_alloc(sizeof *l);
     bool admitted = false;
     if (l != NULL) {
         *l = (leaver){.fd = fd, .unsent = *unsent};
-        sally_list_init(&l->node);
         sally_mutex_lock(&room.lock);
-        admitted = admit_locked(l);
+        admitted = admit_locked(l, deadline);
         sally_mutex_unlock(&room.lock);
     }
     if (admitted) {
@@ -206,7 +206,7 @@ void sally_linger_retire(int fd, sally_buf *unsent, bool peer_done)
 size_t sally_linger_count(void)
 {
     sally_mutex_lock(&room.lock);
-    size_t count = room.process == sally_process_generation() ? room.count : 0;
+    size_t count = room.process == sally_process_generation() ? room.waiting.count : 0;
     sally_mutex_unlock(&room.lock);
     return count;
 }

@@ -125,7 +125,7 @@ static void tell(visitor *v)
         sally_buf_consume(&v->answer, sent);
     }
     if (v->answer.length == 0) {
-        sally_linger_retire(v->fd, &v->answer, false);
+        sally_linger_retire(v->fd, &v->answer, false, 0);
         v->fd = -1;
     } else if (io != SALLY_IO_WOULD_BLOCK) {
         cut(v);

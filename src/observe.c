@@ -85,6 +85,17 @@ void sally_observe_refusal(const ssl_server *server, const sally_addr *client, c
                                   .text = "the client was refused before its handshake"});
 }
 
+void sally_observe_limit(const ssl_server *server, const sally_addr *client, const char *reason,
+                         const char *text)
+{
+    log_of_peer(server, client,
+                &(ssl_log_record){.level = SALLY_LOG_WARNING,
+                                  .event = SALLY_LOG_REFUSED,
+                                  .status = SALLY_LIMIT,
+                                  .reason = reason,
+                                  .text = text});
+}
+
 void sally_observe_accept_failure(const ssl_server *server, int error)
 {
     if (sally_log_wants(&server->log, SALLY_LOG_WARNING)) {

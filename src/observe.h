@@ -18,6 +18,9 @@ void sally_observe_unshaken(const ssl_connection *c, ssl_status why, const ssl_e
 void sally_observe_turned_away(ssl_server *server);
 /* A client was refused; `reason` is one word, the same as in the metrics. */
 void sally_observe_refusal(const ssl_server *server, const sally_addr *client, const char *reason);
+/* A client was refused, or hung up on, for a limit. */
+void sally_observe_limit(const ssl_server *server, const sally_addr *client, const char *reason,
+                         const char *text);
 /* No client could be taken, for want of something. */
 void sally_observe_accept_failure(const ssl_server *server, int error);
 /* It was silent for too long. */

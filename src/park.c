@@ -14,6 +14,12 @@
  *
  * Deadlines are kept by one thread, the timekeeper, so they hold while every worker is in a handler.
  * `alarm` is the time it sleeps to; only a task that is due earlier wakes it, or a call (sally_park_call).
+ *
+ * The kernel's ready list is the queue of those that wait for a worker, and tells nobody its length. Where
+ * that is limited, the timekeeper goes through it while no worker is idle: it takes out one after the
+ * other, judges each by its place and its age, and arms it again, which puts it at the end, until it meets
+ * one for the second time. So workers know nothing of it, and tasks stay parked meanwhile, except those
+ * that are overdue. One that is parked anew begins its age anew.
  */
 #include "park.h"
 
@@ -33,12 +39,16 @@ struct sally_task {
     void *owner;
     int fd;
     /* the holder's, or under the lock while PARKED */
-    bool watched;  /* the fd is in the pollset */
-    short events;  /* while PARKED: armed for */
-    sally_due due; /* while PARKED */
+    bool watched;        /* the fd is in the pollset */
+    bool may_be_overdue; /* sally_park_inspect judges it */
+    short events;        /* while PARKED: armed for */
+    sally_due due;       /* while PARKED */
     /* lock */
     task_state state;
-    sally_node node; /* in `free_tasks` */
+    int64_t ready_ns; /* when an inspection found it ready first; 0: none since it was parked */
+    int64_t seen_ns;  /* which inspection saw it last */
+    sally_overdue overdue;
+    sally_node node; /* in `free_tasks`, or among the overdue of an inspection */
     sally_task *next_of_all;
 };
 
@@ -57,7 +67,9 @@ struct sally_park {
     bool stopped;
 };
 
-#define AWAKE ((ssl_deadline){INT64_MIN})
+#define AWAKE         ((ssl_deadline){INT64_MIN})
+/* Ready tasks taken from the kernel at once. */
+#define INSPECT_BATCH 64
 
 sally_park *sally_park_open(void)
 {
@@ -126,6 +138,8 @@ sally_task *sally_task_new(sally_park *park, int fd, sally_task_run run, void *o
     if (task != NULL) {
         task->state = TASK_HELD;
         task->watched = false;
+        task->may_be_overdue = false;
+        task->ready_ns = 0;
         task->fd = fd;
         task->run = run;
         task->owner = owner;
@@ -150,6 +164,11 @@ void sally_task_free(sally_park *park, sally_task *task)
 void *sally_task_owner(const sally_task *task)
 {
     return task->owner;
+}
+
+void sally_task_may_be_overdue(sally_task *task)
+{
+    task->may_be_overdue = true;
 }
 
 void sally_task_run_held(sally_task *task, const sally_turn *turn)
@@ -194,6 +213,7 @@ int sally_park_put(sally_park *park, sally_task *task, short events, ssl_deadlin
         if (park->limit_ms >= 0) {
             deadline = sally_deadline_earlier(deadline, sally_deadline_after_ms(park->limit_ms));
         }
+        task->ready_ns = 0;
         task->state = TASK_PARKED;
         sally_deadlines_add(&park->parked, &task->due, deadline);
         keep_time_locked(park, deadline);
@@ -259,6 +279,86 @@ sally_task *sally_park_take_ready(sally_park *park, ssl_deadline until, short *e
     *events = event.events;
     return sally_park_claim(park, event.item) ? event.item : NULL;
 }
+
+/* ---- the queue ----------------------------------------------------------------------------- */
+
+typedef struct inspection {
+    const sally_queue_limits *limits;
+    int64_t now_ns;     /* which inspection it is, too */
+    size_t waiting;     /* in time */
+    bool again;         /* one was seen twice: all have been seen */
+    sally_node overdue; /* held */
+} inspection;
+
+static sally_overdue judge_locked(sally_task *task, const inspection *i)
+{
+    if (task->ready_ns == 0) {
+        task->ready_ns = i->now_ns;
+    }
+    int64_t age_ms = (i->now_ns - task->ready_ns) / 1000000;
+    if (i->limits->age_ms >= 0 && age_ms >= i->limits->age_ms) {
+        return SALLY_TOO_OLD;
+    }
+    bool too_many = i->limits->most >= 0 && i->waiting >= (size_t)i->limits->most;
+    return too_many ? SALLY_TOO_MANY : SALLY_IN_TIME;
+}
+
+/* True: it is held now. */
+static bool is_overdue_locked(sally_park *park, sally_task *task, inspection *i)
+{
+    task->overdue = judge_locked(task, i);
+    if (task->overdue == SALLY_IN_TIME) {
+        i->waiting++;
+        return false;
+    }
+    (void)claim_locked(park, task);
+    sally_list_append(&i->overdue, &task->node);
+    return true;
+}
+
+/* Its event was taken, so it is armed again, which puts it at the end of the kernel's list. It is not held
+ * meanwhile: whoever looks for it must find it parked. */
+static void inspect_locked(sally_park *park, sally_task *task, inspection *i)
+{
+    if (task->state != TASK_PARKED) {
+        return;
+    }
+    bool seen = task->seen_ns == i->now_ns;
+    task->seen_ns = i->now_ns;
+    i->again = i->again || seen;
+    if (seen || !task->may_be_overdue || !is_overdue_locked(park, task, i)) {
+        (void)arm_locked(park, task, task->events); /* if it fails, the deadline is left */
+    }
+}
+
+static void look_through(sally_park *park, inspection *i)
+{
+    sally_pollset_event events[INSPECT_BATCH];
+    int count;
+    do {
+        count = sally_pollset_take(park->set, events, INSPECT_BATCH);
+        sally_mutex_lock(&park->lock);
+        for (int n = 0; n < count; n++) {
+            inspect_locked(park, events[n].item, i);
+        }
+        sally_mutex_unlock(&park->lock);
+    } while (count == INSPECT_BATCH && !i->again);
+}
+
+size_t sally_park_inspect(sally_park *park, const sally_queue_limits *limits)
+{
+    inspection i = {.limits = limits, .now_ns = sally_now_ns()};
+    sally_node *node;
+    sally_list_init(&i.overdue);
+    look_through(park, &i);
+    while ((node = sally_list_take_first(&i.overdue)) != NULL) {
+        sally_task *task = SALLY_CONTAINER(node, sally_task, node);
+        task->run(task, &(sally_turn){.overdue = task->overdue});
+    }
+    return i.waiting;
+}
+
+/* ---- the timekeeper ------------------------------------------------------------------------ */
 
 static sally_task *claim_due_locked(sally_park *park)
 {

@@ -26,9 +26,11 @@
 #include "mem.h"
 #include "sync.h"
 
-#define TICK_MS     10
+#define TICK_MS          10
 /* After a thread could not be started. */
-#define NEXT_TRY_MS 100
+#define NEXT_TRY_MS      100
+/* A long queue is looked through less often, so that looking takes a small part of the time. */
+#define INSPECTED_PER_MS 20
 
 typedef struct pool_thread {
     sally_worker worker;
@@ -111,9 +113,15 @@ static uint64_t running(const sally_pool *pool)
     return sally_load_seq(&pool->setup.tally->workers);
 }
 
+static bool has_queue_limits(const sally_pool *pool)
+{
+    return pool->setup.queue.most >= 0 || pool->setup.queue.age_ms >= 0;
+}
+
 static bool may_lack_workers(const sally_pool *pool)
 {
-    return !sally_pool_has_idle(pool) && running(pool) < (uint64_t)pool->setup.workers_max;
+    bool may_grow = running(pool) < (uint64_t)pool->setup.workers_max;
+    return !sally_pool_has_idle(pool) && (may_grow || has_queue_limits(pool));
 }
 
 static void watch(sally_pool *pool)
@@ -289,6 +297,12 @@ static bool grow(sally_pool *pool)
     return true;
 }
 
+static int64_t inspect_queue(sally_pool *pool)
+{
+    bool limited = has_queue_limits(pool) && sally_load_acq(&pool->stopping) == 0;
+    return limited ? (int64_t)sally_park_inspect(pool->setup.park, &pool->setup.queue) : 0;
+}
+
 /* After the end of a watch it is looked once more: who took the last idle one before that relied on it. */
 static void tend(sally_pool *pool)
 {
@@ -298,6 +312,7 @@ static void tend(sally_pool *pool)
     }
     if (may_lack_workers(pool)) {
         int64_t pause_ms = grow(pool) ? TICK_MS : NEXT_TRY_MS;
+        pause_ms += inspect_queue(pool) / INSPECTED_PER_MS;
         sally_park_call(pool->setup.park, sally_deadline_after_ms(pause_ms));
         return;
     }

@@ -32,7 +32,8 @@ typedef struct sally_pool_setup {
     int workers;             /* that are not blocked, as far as workers_max allows */
     int workers_max;         /* at least `workers` */
     int64_t idle_ms;         /* after so long one that is not needed ends; negative: never */
-    size_t stack_bytes;      /* of each thread; 0: the system's default */
+    sally_queue_limits queue;
+    size_t stack_bytes; /* of each thread; 0: the system's default */
 } sally_pool_setup;
 
 /* Starts all threads, or none: SYSTEM, MEMORY. */

@@ -1,8 +1,7 @@
-/* L7 service: a server as an object: options, start, places for clients, counters, free.
+/* L7 service: a server as an object: made, started, counted, freed.
  *
- * What happens to a client is in connection.c, how it comes in in gate.c, how all of it ends in
- * drain.c. Invariants, under the lock: `places` is at most options.connections_max; once a drain
- * finds no place taken and no gate open, both stay so.
+ * What happens to a client is in connection.c, how it comes in in gate.c and admit.c, how all of it
+ * ends in drain.c.
  */
 #include "server.h"
 
@@ -14,62 +13,6 @@
 #include "mem.h"
 #include "observe.h"
 #include "ossl.h"
-
-/* ---- options ------------------------------------------------------------------------------- */
-
-typedef struct bounded {
-    const char *name;
-    int64_t value;
-    int64_t most;
-    bool may_be_unlimited;
-} bounded;
-
-static ssl_status check_number(const bounded *number, ssl_error *err)
-{
-    bool fits = number->value >= 1 && number->value <= number->most;
-    if (fits || (number->may_be_unlimited && number->value == SALLY_UNLIMITED)) {
-        return SALLY_OK;
-    }
-    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
-                      "ssl_server_new: %s is %lld; it must be 1 to %lld%s", number->name,
-                      (long long)number->value, (long long)number->most,
-                      number->may_be_unlimited ? ", or SALLY_UNLIMITED" : "");
-}
-
-static ssl_status check_growth(const ssl_server_options *o, ssl_error *err)
-{
-    bool grows_to = o->workers_max >= o->workers && o->workers_max <= SALLY_SERVER_WORKERS_MAX;
-    if (o->workers_max == 0 || grows_to) {
-        return SALLY_OK;
-    }
-    return sally_fail(
-        err, SALLY_USAGE, SALLY_PHASE_SERVE,
-        "ssl_server_new: workers_max is %d; with workers %d it must be 0, for as many, or "
-        "%d to %d",
-        o->workers_max, o->workers, o->workers, SALLY_SERVER_WORKERS_MAX);
-}
-
-static ssl_status check_options(const ssl_server_options *o, ssl_error *err)
-{
-    const bounded numbers[] = {
-        {"workers", o->workers, SALLY_SERVER_WORKERS_MAX, false},
-        {"worker_idle_ms", o->worker_idle_ms, INT64_MAX, true},
-        {"connections_max", o->connections_max, INT64_MAX, true},
-        {"handshake_timeout_ms", o->handshake_timeout_ms, INT64_MAX, true},
-        {"idle_timeout_ms", o->idle_timeout_ms, INT64_MAX, true},
-        {"read_timeout_ms", o->read_timeout_ms, INT64_MAX, true},
-        {"write_timeout_ms", o->write_timeout_ms, INT64_MAX, true},
-    };
-    if (o->handler == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_new: handler is NULL");
-    }
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (check_number(&numbers[i], err) != SALLY_OK) {
-            return SALLY_USAGE;
-        }
-    }
-    return check_growth(o, err);
-}
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -87,8 +30,12 @@ static ssl_status open_parts(ssl_server *server, ssl_error *err)
         return sally_fail_errno(err, error, SALLY_PHASE_SERVE, "ssl_server_new");
     }
     server->bank = sally_wake_bank_new();
-    return server->bank != NULL ? SALLY_OK
-                                : sally_fail_memory(err, SALLY_PHASE_SERVE, "ssl_server_new");
+    bool whole = server->bank != NULL;
+    if (whole && server->options.address_connections_max != SALLY_UNLIMITED) {
+        server->quota = sally_quota_new(server->options.address_connections_max);
+        whole = server->quota != NULL;
+    }
+    return whole ? SALLY_OK : sally_fail_memory(err, SALLY_PHASE_SERVE, "ssl_server_new");
 }
 
 static void free_parts(ssl_server *server)
@@ -103,6 +50,7 @@ static void free_parts(ssl_server *server)
     sally_probe_close(&server->probe);
     sally_park_close(server->park);
     sally_wake_bank_release(server->bank);
+    sally_quota_free(server->quota);
     sally_wake_close(&server->empty);
     sally_mutex_fini(&server->lock);
     sally_free(server);
@@ -118,7 +66,7 @@ ssl_status ssl_server_new(const ssl_server_options *options, ssl_server **server
     if (options == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "ssl_server_new: options is NULL");
     }
-    ssl_status status = check_options(options, err);
+    ssl_status status = sally_server_check_options(options, err);
     if (status != SALLY_OK) {
         return status;
     }
@@ -130,6 +78,7 @@ ssl_status ssl_server_new(const ssl_server_options *options, ssl_server **server
     made->empty = SALLY_WAKE_CLOSED;
     sally_list_init(&made->gates);
     sally_list_init(&made->connections);
+    sally_list_init(&made->idle);
     sally_mutex_init(&made->lock, SALLY_RANK_SERVER);
     status = open_parts(made, err);
     if (status != SALLY_OK) {
@@ -264,6 +213,7 @@ static sally_pool_setup pool_setup(ssl_server *server)
                               .workers = o->workers,
                               .workers_max = o->workers_max != 0 ? o->workers_max : o->workers,
                               .idle_ms = o->worker_idle_ms,
+                              .queue = {.most = o->queue_max, .age_ms = o->queue_timeout_ms},
                               .stack_bytes = o->worker_stack_bytes};
 }
 
@@ -287,54 +237,6 @@ ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
     return status;
 }
 
-/* ---- places -------------------------------------------------------------------------------- */
-
-bool sally_server_is_full_locked(const ssl_server *server)
-{
-    int64_t most = server->options.connections_max;
-    return most != SALLY_UNLIMITED && server->places >= most;
-}
-
-bool sally_server_admit(ssl_server *server)
-{
-    sally_mutex_lock(&server->lock);
-    bool room = !sally_server_is_full_locked(server);
-    server->places += room;
-    sally_mutex_unlock(&server->lock);
-    return room;
-}
-
-void sally_server_tell_empty_locked(ssl_server *server)
-{
-    sally_mutex_assert_held(&server->lock);
-    bool draining = sally_server_stage(server) >= SALLY_STAGE_DRAINING;
-    if (draining && server->gates_open == 0 && server->places == 0) {
-        sally_wake_raise(&server->empty);
-    }
-}
-
-static void give_back(ssl_server *server, sally_gate_lack lack)
-{
-    sally_mutex_lock(&server->lock);
-    server->places--;
-    for (sally_node *n = server->gates.next; n != &server->gates; n = n->next) {
-        sally_gate_retry_locked(SALLY_CONTAINER(n, sally_gate, node), lack);
-    }
-    sally_server_tell_empty_locked(server);
-    sally_mutex_unlock(&server->lock);
-}
-
-void sally_server_withdraw_place(ssl_server *server)
-{
-    give_back(server, SALLY_LACKS_PLACE);
-}
-
-void sally_server_vacate(ssl_server *server)
-{
-    (void)sally_add_relaxed(&server->tally.open, UINT64_MAX);
-    give_back(server, SALLY_LACKS_RESOURCE);
-}
-
 /* ---- counters ------------------------------------------------------------------------------ */
 
 ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *counters, ssl_error *err)
@@ -352,6 +254,7 @@ ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *count
         .handshakes_timed_out = sally_load_relaxed(&tally->handshakes_timed_out),
         .handler_calls = sally_load_relaxed(&tally->handler_calls),
         .idle_timed_out = sally_load_relaxed(&tally->idle_timed_out),
+        .output_timed_out = sally_load_relaxed(&tally->output_timed_out),
         .accept_failures = sally_load_relaxed(&tally->accept_failures),
         .taken = sally_load_relaxed(&tally->taken),
         .proxy_refused = sally_load_relaxed(&tally->proxy_refused),
@@ -361,5 +264,8 @@ ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *count
         .workers = sally_load_relaxed(&tally->pool.workers),
         .worker_start_failures = sally_load_relaxed(&tally->pool.start_failures),
     };
+    for (int i = 0; i < SALLY_REFUSALS; i++) {
+        counters->refused[i] = sally_load_relaxed(&tally->refused[i]);
+    }
     return SALLY_OK;
 }

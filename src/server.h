@@ -1,4 +1,4 @@
-/* L7 service: the insides of a server, for server.c, gate.c, connection.c and drain.c.
+/* L7 service: the insides of a server, for server.c, admit.c, gate.c, connection.c and drain.c.
  *
  * A server is a park with a pool, gates through which clients come in, and connections. Its lock
  * guards who is there and whether more may come; nothing of one connection's own, which belongs to
@@ -17,6 +17,7 @@
 #include "park.h"
 #include "pool.h"
 #include "probe.h"
+#include "quota.h"
 #include "sallyport/log.h"
 #include "sallyport/server.h"
 #include "sync.h"
@@ -37,12 +38,14 @@ typedef struct sally_tally {
     sally_atomic_u64 handshakes_timed_out;
     sally_atomic_u64 handler_calls;
     sally_atomic_u64 idle_timed_out;
+    sally_atomic_u64 output_timed_out;
     sally_atomic_u64 accept_failures;
     sally_atomic_u64 taken;
     sally_atomic_u64 proxy_refused;
     sally_atomic_u64 health_checks;
     sally_atomic_u64 open;
     sally_atomic_u64 busy;
+    sally_atomic_u64 refused[SALLY_REFUSALS];
     sally_pool_tally pool;
 } sally_tally;
 
@@ -51,7 +54,8 @@ struct ssl_server {
     ssl_server_options options;
     sally_park *park;
     sally_wake_bank *bank;
-    sally_wake empty; /* raised once, by the last one out of a server that drains */
+    sally_quota *quota; /* NULL: addresses have no limit */
+    sally_wake empty;   /* raised once, by the last one out of a server that drains */
     /* constant once started */
     ssl_listener *listeners[SALLY_SERVER_LISTENERS_MAX];
     int listener_count;
@@ -65,7 +69,9 @@ struct ssl_server {
     sally_atomic_u64 stage;
     sally_pool *pool; /* NULL: no threads */
     sally_node connections;
-    int64_t places; /* taken: by connections, and by clients about to be accepted or closed */
+    sally_node idle; /* those that may yield, the oldest first; empty unless oldest_idle_yields */
+    int64_t places;  /* taken: by connections, and by clients about to be accepted or closed */
+    int64_t handshakes; /* of them, those that are not shaken */
     int gates_open;
     bool in_drain; /* a thread is inside ssl_server_drain */
 };
@@ -80,14 +86,8 @@ static inline sally_stage sally_server_stage(const ssl_server *server)
     return (sally_stage)sally_load_seq(&server->stage);
 }
 
-/* Takes a place for one more client; false when the server is full. */
-bool sally_server_admit(ssl_server *server);
-bool sally_server_is_full_locked(const ssl_server *server);
-/* Gives a place back: to which no client came, or whose client has gone, and its descriptor too. */
-void sally_server_withdraw_place(ssl_server *server);
-void sally_server_vacate(ssl_server *server);
-/* Lock held: raises `empty` when a draining server has nobody left and nobody can come. */
-void sally_server_tell_empty_locked(ssl_server *server);
+/* server_options.c. USAGE, naming what is wrong. */
+ssl_status sally_server_check_options(const ssl_server_options *options, ssl_error *err);
 
 /* Ends every connection of a server whose threads are gone. */
 void sally_server_end_leftovers(ssl_server *server);

@@ -217,6 +217,12 @@ void sally_sock_shut_send(int fd)
     shutdown(fd, SHUT_WR);
 }
 
+void sally_sock_reset_when_closed(int fd)
+{
+    struct linger none = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 void sally_sock_no_delay(int fd)
 {
     int on = 1;

@@ -36,6 +36,8 @@ sally_io sally_sock_receive(int fd, void *buf, size_t n, size_t *count, int *sys
 sally_io sally_sock_peek(int fd, void *buf, size_t n, size_t *count, int *sys_errno);
 sally_io sally_sock_send(int fd, const void *buf, size_t n, size_t *count, int *sys_errno);
 void sally_sock_shut_send(int fd);
+/* Its close will be a reset (RST) that drops what is unsent. */
+void sally_sock_reset_when_closed(int fd);
 void sally_sock_no_delay(int fd);
 /* Whether it is a TCP socket with TCP_NODELAY off; sally_sock_delay puts it off again. */
 bool sally_sock_delays(int fd);
@@ -50,11 +52,14 @@ void sally_sock_close(int fd);
 
 /* transport_sock.c: takes the fd over on success; NULL when out of memory. On finish the fd goes to
  * `retire`, which the layer above gives (linger.c), with the bytes that are still to be sent; what
- * it leaves in *unsent is dropped. */
-typedef void (*sally_sock_retire)(int fd, sally_buf *unsent, bool peer_done);
+ * it leaves in *unsent is dropped. `linger_ms` is how long it may take; negative: no limit; 0: as retire
+ * likes. */
+typedef void (*sally_sock_retire)(int fd, sally_buf *unsent, bool peer_done, int64_t linger_ms);
 sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire);
 /* Another `retire` for a transport made by sally_transport_sock_new; before its end, by its owner. */
 void sally_transport_sock_set_retire(sally_transport *t, sally_sock_retire retire);
+/* ... and what it is told; 0 until then. */
+void sally_transport_sock_set_linger(sally_transport *t, int64_t linger_ms);
 /* The fd behind a transport made by sally_transport_sock_new, -1 for any other kind. */
 int sally_transport_sock_fd(const sally_transport *t);
 

@@ -20,6 +20,7 @@
 typedef enum sally_rank {
     SALLY_RANK_SERVER = 1, /* server.c: connections, limits, drain state */
     SALLY_RANK_PARK,       /* park.c: deadlines of parked items */
+    SALLY_RANK_QUOTA,      /* quota.c: clients by address */
     SALLY_RANK_LISTENER,   /* listener.c: half-done and finished handshakes, waiters */
     SALLY_RANK_REGISTRY,   /* registry.c: names */
     SALLY_RANK_WATCH,      /* registry_watch.c: whether the registry is still there */

@@ -106,7 +106,7 @@ static void retire_socket(fd_transport *f, bool peer_done)
     if (f->in.number != f->out.number) {
         sally_fd_close(f->in.number);
     }
-    f->retire(f->out.number, &f->rest, peer_done);
+    f->retire(f->out.number, &f->rest, peer_done, 0);
     sally_buf_fini(&f->rest);
     sally_free(f);
 }

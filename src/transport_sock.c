@@ -15,6 +15,7 @@ typedef struct sock_transport {
     sally_transport base; /* first: a sally_transport * of this kind points here */
     int fd;
     sally_sock_retire retire;
+    int64_t linger_ms;
 } sock_transport;
 
 static sally_io receive_sock(sally_transport *t, void *buf, size_t n, size_t *count)
@@ -37,7 +38,7 @@ static void finish_sock(sally_transport *t, sally_buf *unsent, bool peer_done)
 {
     sock_transport sock = *(sock_transport *)t;
     sally_free(t);
-    sock.retire(sock.fd, unsent, peer_done);
+    sock.retire(sock.fd, unsent, peer_done, sock.linger_ms);
     sally_buf_fini(unsent);
 }
 
@@ -70,6 +71,11 @@ sally_transport *sally_transport_sock_new(int fd, sally_sock_retire retire)
 void sally_transport_sock_set_retire(sally_transport *t, sally_sock_retire retire)
 {
     ((sock_transport *)t)->retire = retire;
+}
+
+void sally_transport_sock_set_linger(sally_transport *t, int64_t linger_ms)
+{
+    ((sock_transport *)t)->linger_ms = linger_ms;
 }
 
 int sally_transport_sock_fd(const sally_transport *t)

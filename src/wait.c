@@ -162,6 +162,12 @@ bool sally_wait_is_hung_up(int fd)
     return poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+bool sally_wait_is_readable(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    return poll(&look, 1, 0) == 1 && (look.revents & POLLIN) != 0;
+}
+
 ssl_status ssl_wait_fd_enable_break(int fd, bool for_write, ssl_break *brk, ssl_error *err)
 {
     sally_scope scope;

@@ -42,6 +42,8 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
 
 /* Whether the fd is hung up or in error now. Never blocks. */
 bool sally_wait_is_hung_up(int fd);
+/* Whether there is something to read, or to accept. Never blocks. */
+bool sally_wait_is_readable(int fd);
 
 /* The bare poll(2): 0 or an errno; EINTR and a passed deadline are 0. */
 int sally_wait_poll(struct pollfd *fds, int count, ssl_deadline deadline);

@@ -30,7 +30,11 @@ typedef struct ssl_connection ssl_connection;
 /** What a handler says when it returns. */
 typedef enum ssl_served {
     SALLY_DONE = 0, /**< close the connection, with close_notify */
-    SALLY_KEEP,     /**< park it; call the handler again when the peer sends, ends or is cut */
+    SALLY_KEEP, /**< park it; call the handler again when the peer sends, ends or is cut. Output that
+                         the peer has not taken yet (ssl_write_available, ssl_pending_output) goes out
+                         first, within write_timeout_ms */
+    SALLY_KEEP_WRITING, /**< park it; call the handler again when that output is gone: it has more to
+                             write. No worker waits for a peer that reads slowly, or never (W2) */
     SALLY_TAKEN /**< the pair is the handler's from now on, for a tunnel or threads of its own: the
                          server forgets it, and whoever has it frees both ports. It is neither limited
                          nor drained any more; its port timeouts stay as they are */
@@ -50,34 +54,81 @@ typedef ssl_served (*ssl_handler)(ssl_connection *connection, ssl_port *in, ssl_
 /** The most workers. */
 #define SALLY_SERVER_WORKERS_MAX 1024
 
+/** Why a client was refused, or let go for the sake of others (W4). */
+typedef enum ssl_refusal {
+    SALLY_REFUSED_CONNECTIONS = 0, /**< connections_max was reached */
+    SALLY_REFUSED_HANDSHAKES,      /**< handshakes_max was */
+    SALLY_REFUSED_ADDRESS,         /**< its address had address_connections_max already */
+    SALLY_REFUSED_QUEUE_LENGTH,    /**< queue_max others waited for a worker before it */
+    SALLY_REFUSED_QUEUE_AGE,       /**< it waited for a worker for queue_timeout_ms */
+    SALLY_REFUSED_IDLE             /**< it was idle for longest, and yielded (oldest_idle_yields) */
+} ssl_refusal;
+#define SALLY_REFUSALS 6
+
+/** What becomes of new clients while connections_max or handshakes_max is reached. */
+typedef enum ssl_when_full {
+    SALLY_FULL_BACKLOG = 0, /**< they stay in the kernel's backlog until there is room */
+    SALLY_FULL_CLOSE,       /**< they are taken and closed at once */
+    SALLY_FULL_RESET /**< ... and reset (RST): the client's next call fails. This holds for all other
+                                 refusals before the handshake is done, too */
+} ssl_when_full;
+
+/** Is told of a client that is refused, with its address and port as text. It runs on a worker or on the
+ *  thread that keeps all deadlines, no library lock held; it must not block. */
+typedef void (*ssl_refused)(const char *peer, ssl_refusal why, void *user);
+
 /** Everything a server is told. Start from SALLY_SERVER_OPTIONS. */
 typedef struct ssl_server_options {
-    ssl_handler handler;    /**< required */
-    void *user;             /**< given to every call of the handler */
+    ssl_handler handler; /**< required */
+    void *user;          /**< given to every call of the handler, and of `refused` */
+    bool handler_first;  /**< call the handler right after the handshake, for protocols in which the
+                              server speaks first; else at the first bytes */
+    /* workers */
     int workers;            /**< threads that run handlers; at least 1 */
     int workers_max;        /**< so many while handlers block, in a handler for more than a few
-                                       milliseconds: each of them is replaced; 0: no more than `workers` */
+                                    milliseconds: each of them is replaced; 0: no more than `workers` */
     int64_t worker_idle_ms; /**< one that is more than `workers` ends after so long without work */
-    size_t worker_stack_bytes;    /**< 0: the system's default */
-    int64_t connections_max;      /**< clients at once; further ones stay in the backlog */
+    size_t worker_stack_bytes; /**< 0: the system's default */
+    /* limits of number */
+    int64_t connections_max; /**< clients at once */
+    int64_t handshakes_max;  /**< of them, those whose handshake is not done */
+    int64_t
+        address_connections_max; /**< of them, those of one address: of the client that a trusted proxy
+                                          names, where there is one; clients of Unix sockets have none */
+    int64_t
+        queue_max; /**< connections that have something to do and wait for a worker; those behind
+                            are hung up on */
+    ssl_when_full when_full;
+    bool
+        oldest_idle_yields; /**< while connections_max is reached, a new client takes the place of the one
+                                  that has been idle, its handler not running, for longest */
+    ssl_refused refused; /**< may be NULL */
+    /* limits of time */
+    int64_t queue_timeout_ms;     /**< waiting for a worker; longer ones are hung up on */
     int64_t handshake_timeout_ms; /**< from TCP accept to the end of the handshake */
-    int64_t idle_timeout_ms;      /**< parked without a byte */
-    int64_t read_timeout_ms;      /**< one blocking read in a handler */
-    int64_t write_timeout_ms;     /**< one blocking write in a handler */
-    bool handler_first;           /**< call the handler right after the handshake, for protocols in
-                                       which the server speaks first; else at the first bytes */
+    int64_t idle_timeout_ms;  /**< parked without a whole message, however its bytes trickle in */
+    int64_t read_timeout_ms;  /**< one blocking read in a handler */
+    int64_t write_timeout_ms; /**< one blocking write in a handler; parked with output that the peer
+                                       does not take */
+    int64_t close_timeout_ms; /**< a closed connection's last bytes, and the peer's own end: its
+                                       socket is closed then */
     uint64_t reserved[8];
 } ssl_server_options;
 
 #define SALLY_SERVER_WORKERS 4
 /* clang-format off */
 #define SALLY_SERVER_OPTIONS \
-    {NULL, NULL, SALLY_SERVER_WORKERS, 0, 10000, 0, SALLY_UNLIMITED, SALLY_HANDSHAKE_TIMEOUT_MS, \
-     300000, 60000, 60000, false, {0}}
+    {NULL, NULL, false, SALLY_SERVER_WORKERS, 0, 10000, 0, SALLY_UNLIMITED, SALLY_UNLIMITED, \
+     SALLY_UNLIMITED, SALLY_UNLIMITED, SALLY_FULL_BACKLOG, false, NULL, SALLY_UNLIMITED, \
+     SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, 60000, 2000, {0}}
 /* clang-format on */
 
+/** A word for it, as "queue_age". Never NULL. Threads: any. */
+SALLY_API const char *ssl_refusal_name(ssl_refusal refusal);
+
 /** Makes a server, in *server; it does nothing before ssl_server_start.
- *  Errors: USAGE (no handler, a number out of range: the text names it), SYSTEM, MEMORY. */
+ *  Errors: USAGE (no handler, a number out of range, two that contradict each other: the text names
+ *   them), SYSTEM, MEMORY. Keeps: W4. */
 SALLY_API ssl_status ssl_server_new(const ssl_server_options *options, ssl_server **server,
                                     ssl_error *err);
 /** Lets the server accept from `listener`, before it is started. At most SALLY_SERVER_LISTENERS_MAX.
@@ -130,14 +181,16 @@ typedef struct ssl_server_counters {
     uint64_t handshakes_timed_out;
     uint64_t handler_calls;
     uint64_t idle_timed_out;
-    uint64_t accept_failures; /**< EMFILE and the like (W5) */
-    uint64_t open;            /**< connections now */
-    uint64_t busy;            /**< handlers running now */
-    uint64_t taken;           /**< given away: the handler returned SALLY_TAKEN */
-    uint64_t proxy_refused;   /**< neither a trusted proxy nor welcome as a client (proxy.h) */
-    uint64_t health_checks;   /**< proxies that came without a client, and went */
-    uint64_t workers;         /**< threads that run handlers, now (W2) */
+    uint64_t output_timed_out; /**< parked with output that the peer did not take */
+    uint64_t accept_failures;  /**< EMFILE and the like (W5) */
+    uint64_t open;             /**< connections now */
+    uint64_t busy;             /**< handlers running now */
+    uint64_t taken;            /**< given away: the handler returned SALLY_TAKEN */
+    uint64_t proxy_refused;    /**< neither a trusted proxy nor welcome as a client (proxy.h) */
+    uint64_t health_checks;    /**< proxies that came without a client, and went */
+    uint64_t workers;          /**< threads that run handlers, now (W2) */
     uint64_t worker_start_failures; /**< the system had no thread, or no descriptor, for one more */
+    uint64_t refused[SALLY_REFUSALS]; /**< clients, by ssl_refusal */
     uint64_t reserved[8];
 } ssl_server_counters;
 

@@ -3,8 +3,6 @@
 
 #include <atomic>
 
-#include <sys/resource.h>
-
 #include "scenario/service.h"
 #include "support/guards.h"
 #include "support/rng.h"
@@ -52,16 +50,6 @@ std::vector<std::unique_ptr<RawPeer>> speaking(const Service &service, int count
         EXPECT_EQ(Raw::Ok, clients.back()->write_all("x"));
     }
     return clients;
-}
-
-double cpu_seconds()
-{
-    rusage used = {};
-    getrusage(RUSAGE_SELF, &used);
-    auto seconds = [](const timeval &t) {
-        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-    };
-    return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 class Growth : public testing::Test

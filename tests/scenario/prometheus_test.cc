@@ -95,11 +95,18 @@ TEST(Prometheus, W9_AKnownSnapshotIsExactlyThisText)
               "# TYPE sallyport_connections_open gauge\n"
               "sallyport_connections_open 5\n",
               part_of(text, "connections_open"));
-    EXPECT_EQ("# HELP sallyport_connections_refused_total Clients refused before their handshake, "
-              "by the reason.\n"
-              "# TYPE sallyport_connections_refused_total counter\n"
-              "sallyport_connections_refused_total{reason=\"proxy\"} 15\n",
-              part_of(text, "connections_refused_total"));
+    EXPECT_EQ(
+        "# HELP sallyport_connections_refused_total Clients refused, or hung up on for the sake of "
+        "others, by the reason.\n"
+        "# TYPE sallyport_connections_refused_total counter\n"
+        "sallyport_connections_refused_total{reason=\"proxy\"} 15\n"
+        "sallyport_connections_refused_total{reason=\"connections\"} 0\n"
+        "sallyport_connections_refused_total{reason=\"handshakes\"} 0\n"
+        "sallyport_connections_refused_total{reason=\"address\"} 0\n"
+        "sallyport_connections_refused_total{reason=\"queue_length\"} 0\n"
+        "sallyport_connections_refused_total{reason=\"queue_age\"} 0\n"
+        "sallyport_connections_refused_total{reason=\"idle\"} 0\n",
+        part_of(text, "connections_refused_total"));
     EXPECT_EQ("# HELP sallyport_sent_bytes_total Bytes sent, as plaintext and on the wire.\n"
               "# TYPE sallyport_sent_bytes_total counter\n"
               "sallyport_sent_bytes_total{layer=\"plaintext\"} 2000\n"

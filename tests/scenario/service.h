@@ -2,10 +2,13 @@
 #ifndef SALLY_TEST_SCENARIO_SERVICE_H
 #define SALLY_TEST_SCENARIO_SERVICE_H
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <sys/resource.h>
 
 #include "sallyport/log.h"
 #include "support/certs.h"
@@ -167,6 +170,29 @@ inline void expect_echo(RawPeer *peer, const std::string &message)
     ASSERT_EQ(Raw::Ok, peer->write_all(message)) << peer->last_error();
     ASSERT_EQ(Raw::Ok, peer->read_full(&back, message.size())) << peer->last_error();
     EXPECT_EQ(message, back);
+}
+
+// Whether this process may have so many descriptors open: both ends of every connection are in it.
+inline bool can_open(size_t descriptors)
+{
+    rlimit limit = {};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < descriptors) {
+        limit.rlim_cur = std::min<rlim_t>(descriptors, limit.rlim_max);
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur >= descriptors;
+}
+
+// Processor time of this process so far.
+inline double cpu_seconds()
+{
+    rusage used = {};
+    getrusage(RUSAGE_SELF, &used);
+    auto seconds = [](const timeval &t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 inline Raw end_of(RawPeer *peer)

@@ -1,12 +1,13 @@
-// Clients that connect and say nothing, or half a ClientHello: they hold a descriptor and no worker.
+// Clients that stall, each in its way: they hold a descriptor and no worker, and are gone at their deadlines.
 #include <gtest/gtest.h>
 
 #include <chrono>
 
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "scenario/service.h"
+#include "scenario/pages.h"
+#include "support/echo_programs.h"
 #include "support/guards.h"
 #include "support/rng.h"
 
@@ -14,18 +15,6 @@ using namespace sallytest;
 
 namespace
 {
-
-// Both ends of every connection are in this process.
-bool can_open(size_t descriptors)
-{
-    rlimit limit = {};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < descriptors) {
-        limit.rlim_cur = std::min<rlim_t>(descriptors, limit.rlim_max);
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    return limit.rlim_cur >= descriptors;
-}
 
 ssl_server_options patient_options()
 {
@@ -100,4 +89,146 @@ TEST(Stalled, W6_ADrainIsNotHeldUpByThem)
     EXPECT_EQ(SALLY_OK, service.drain(30000, 30000));
     EXPECT_GT(std::chrono::seconds(slow(5)), std::chrono::steady_clock::now() - begun);
     EXPECT_EQ(0u, service.count().open);
+}
+
+namespace
+{
+
+// So many stalled clients of each kind, and what they hold.
+struct Crowd {
+    explicit Crowd(int port) : port_(port) {}
+
+    void add_one_of_each()
+    {
+        silent_.push_back(connect_to(port_));
+        say(hello_.substr(0, hello_.size() / 2));
+        trickling_.push_back({connect_to(port_), 0});
+        say(hello_);
+        silent_after_.push_back(handshaken());
+        deaf_.push_back(handshaken());
+        EXPECT_EQ(Raw::Ok, deaf_.back()->write_all("p"));
+    }
+    // The next byte of a hello that is never whole.
+    void trickle()
+    {
+        for (Trickle &one : trickling_) {
+            if (one.sent < hello_.size() - 1) {
+                (void)send(one.fd.get(), &hello_[one.sent++], 1, MSG_NOSIGNAL);
+            }
+        }
+    }
+    size_t of_each() const
+    {
+        return deaf_.size();
+    }
+
+  private:
+    void say(const std::string &bytes)
+    {
+        silent_.push_back(connect_to(port_));
+        EXPECT_EQ(static_cast<ssize_t>(bytes.size()),
+                  write(silent_.back().get(), bytes.data(), bytes.size()));
+    }
+    std::unique_ptr<RawPeer> handshaken() const
+    {
+        auto peer = raw_peer(connect_to(port_), raw_client());
+        EXPECT_EQ(Raw::Ok, peer->handshake()) << peer->last_error();
+        return peer;
+    }
+
+    struct Trickle {
+        Fd fd;
+        size_t sent;
+    };
+
+    int port_;
+    const std::string hello_ = client_hello();
+    std::vector<Fd> silent_; // and with half a hello, and after a whole one
+    std::vector<Trickle> trickling_;
+    std::vector<std::unique_ptr<RawPeer>> silent_after_;
+    std::vector<std::unique_ptr<RawPeer>> deaf_;
+};
+
+} // namespace
+
+TEST(Stalled, W4_EveryKindAtOnceHarmsNobodyAndIsDroppedAtItsDeadline)
+{
+    const size_t of_each = static_cast<size_t>(long_run(12, 167));
+    if (!can_open(14 * of_each + 100)) {
+        GTEST_SKIP() << "too few descriptors allowed";
+    }
+    warm_up();
+    const int64_t deadline_ms = slow(static_cast<int>(long_run(2000, 10000)));
+    ssl_server_options options = service_options(2);
+    options.handshake_timeout_ms = deadline_ms;
+    options.idle_timeout_ms = deadline_ms;
+    options.write_timeout_ms = deadline_ms;
+    Service service(echo_or_page, options);
+    auto good = service.client();
+    Crowd crowd(service.port());
+    while (crowd.of_each() < of_each) {
+        crowd.add_one_of_each();
+        crowd.trickle();
+        expect_echo(good.get(), "beside them");
+    }
+    EXPECT_TRUE(service.reaches(
+        [&](auto &now) {
+            crowd.trickle();
+            expect_echo(good.get(), "beside them");
+            return now.handshakes_timed_out == 4 * of_each && now.idle_timed_out == of_each &&
+                   now.output_timed_out == of_each;
+        },
+        30));
+    EXPECT_TRUE(service.rests(1));
+    EXPECT_EQ(0u, service.count().handshakes_failed);
+}
+
+TEST(Stalled, W4_BytesThatMakeNoMessageDoNotMoveTheIdleDeadline)
+{
+    warm_up();
+    ssl_server_options options = service_options(1);
+    options.idle_timeout_ms = slow(200);
+    Service service(echo_once, options);
+    auto client = service.client();
+    expect_echo(client.get(), "x");
+    EXPECT_TRUE(service.reaches([&](auto &now) {
+        // A record that is announced as long, and comes byte by byte.
+        static const char header[] = {0x17, 0x03, 0x03, 0x10, 0x00};
+        static size_t sent = 0;
+        client->send_garbage(std::string(1, sent < 5 ? header[sent] : 'x'));
+        sent++;
+        return now.idle_timed_out == 1;
+    }));
+}
+
+TEST(Stalled, W2_TenThousandIdleConnectionsAreAnsweredByFourWorkers)
+{
+    const size_t count = static_cast<size_t>(long_run(150, 10000));
+    if (!can_open(count + 200)) {
+        GTEST_SKIP() << "too few descriptors allowed";
+    }
+    EchoServer server({"--workers", "4"}); // the other ends are in a process of their own
+    std::vector<std::unique_ptr<RawPeer>> idle;
+    for (size_t i = 0; i < count; i++) {
+        idle.push_back(raw_peer(connect_to(server.port()), raw_client()));
+        ASSERT_EQ(Raw::Ok, idle.back()->handshake()) << i << ": " << idle.back()->last_error();
+    }
+    for (auto &peer : idle) {
+        expect_echo(peer.get(), "here I am");
+    }
+}
+
+TEST(Stalled, W2_IdleConnectionsCostNoProcessorTime)
+{
+    warm_up();
+    Service service(echo_once, service_options(4));
+    std::vector<std::unique_ptr<RawPeer>> idle;
+    for (int i = 0; i < 50; i++) {
+        idle.push_back(service.client());
+        expect_echo(idle.back().get(), "x");
+    }
+    EXPECT_TRUE(service.rests(50));
+    double before = cpu_seconds();
+    EXPECT_FALSE(eventually([] { return false; }, 1));
+    EXPECT_GT(0.1 * slow(1), cpu_seconds() - before);
 }

@@ -25,13 +25,18 @@ class NoDescriptors
         rlimit few = before_;
         few.rlim_cur = static_cast<rlim_t>(highest) + 8;
         setrlimit(RLIMIT_NOFILE, &few);
-        for (int fd = dup(0); fd >= 0; fd = dup(0)) {
-            taken_.push_back(Fd(fd));
-        }
+        take_rest();
     }
     ~NoDescriptors()
     {
         setrlimit(RLIMIT_NOFILE, &before_);
+    }
+    // What others have closed meanwhile.
+    void take_rest()
+    {
+        for (int fd = dup(0); fd >= 0; fd = dup(0)) {
+            taken_.push_back(Fd(fd));
+        }
     }
     void give_back(size_t count)
     {

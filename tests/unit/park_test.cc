@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <poll.h>
@@ -243,6 +244,109 @@ TEST_F(Park, HurryWakesTheTimekeeper)
     sally_park_hurry(park_, 0);
     timekeeper.join();
     EXPECT_EQ(task, due);
+}
+
+namespace
+{
+
+// What inspections found overdue, in the order in which they ran it.
+struct Overdue {
+    std::vector<std::pair<const void *, sally_overdue>> all;
+    static Overdue *now;
+    static void run(sally_task *task, const sally_turn *turn)
+    {
+        EXPECT_EQ(nullptr, turn->worker);
+        now->all.emplace_back(sally_task_owner(task), turn->overdue);
+    }
+};
+Overdue *Overdue::now;
+
+class Queue : public Park
+{
+  protected:
+    Queue()
+    {
+        Overdue::now = &overdue_;
+    }
+    // Parked, and ready; its owner is its line.
+    sally_task *make_ready(Line *line)
+    {
+        sally_task *task = sally_task_new(park_, line->here, Overdue::run, line);
+        EXPECT_NE(nullptr, task);
+        sally_task_may_be_overdue(task);
+        put(task, POLLIN, SALLY_NEVER);
+        line->speak();
+        return task;
+    }
+    size_t inspect(int64_t most, int64_t age_ms)
+    {
+        sally_queue_limits limits = {most, age_ms};
+        return sally_park_inspect(park_, &limits);
+    }
+
+    Overdue overdue_;
+};
+
+} // namespace
+
+TEST_F(Queue, W4_WhoIsBehindTooManyIsOverdue)
+{
+    Line lines[5];
+    sally_task *tasks[5];
+    for (int i = 0; i < 5; i++) {
+        tasks[i] = make_ready(&lines[i]);
+    }
+    EXPECT_EQ(3u, inspect(3, -1));
+    ASSERT_EQ(2u, overdue_.all.size());
+    for (int i = 3; i < 5; i++) {
+        EXPECT_EQ(&lines[i], overdue_.all[i - 3].first);
+        EXPECT_EQ(SALLY_TOO_MANY, overdue_.all[i - 3].second);
+    }
+    for (int i = 0; i < 3; i++) {
+        EXPECT_EQ(tasks[i], ready()) << "in the order in which they came";
+    }
+    EXPECT_EQ(nullptr, ready());
+}
+
+TEST_F(Queue, W4_AnAgeIsCountedFromTheFirstLook)
+{
+    Line line;
+    sally_task *task = make_ready(&line);
+    EXPECT_EQ(1u, inspect(-1, 1));
+    EXPECT_TRUE(overdue_.all.empty()) << "nobody knows since when it has been ready";
+    EXPECT_TRUE(eventually([&] { return inspect(-1, 1) == 0; }));
+    ASSERT_EQ(1u, overdue_.all.size());
+    EXPECT_EQ(SALLY_TOO_OLD, overdue_.all[0].second);
+    put(task, POLLIN, SALLY_NEVER);
+    EXPECT_EQ(1u, inspect(-1, 100000)) << "and anew after it was held";
+    EXPECT_EQ(1u, overdue_.all.size());
+}
+
+TEST_F(Queue, W4_OnlyWhatMayBeOverdueIsJudgedAndNothingIsLost)
+{
+    Line quiet;
+    Line patient;
+    sally_task *silent = make(quiet);
+    sally_task *task = make(patient);
+    put(silent, POLLIN, SALLY_NEVER);
+    put(task, POLLIN, SALLY_NEVER);
+    patient.speak();
+    EXPECT_EQ(0u, inspect(0, 0));
+    EXPECT_TRUE(overdue_.all.empty());
+    EXPECT_EQ(task, ready());
+    EXPECT_EQ(nullptr, ready());
+}
+
+TEST_F(Queue, W4_AnInspectionOfMoreThanOneBatchEnds)
+{
+    std::vector<std::unique_ptr<Line>> lines;
+    for (int i = 0; i < 200; i++) {
+        lines.push_back(std::make_unique<Line>());
+        make_ready(lines.back().get());
+    }
+    EXPECT_EQ(200u, inspect(1000, -1));
+    EXPECT_EQ(150u, inspect(150, -1));
+    EXPECT_EQ(50u, overdue_.all.size());
 }
 
 TEST_F(Park, TheMemoryOfATaskIsUsedAgain)

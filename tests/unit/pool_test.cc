@@ -67,7 +67,7 @@ class Pool : public testing::Test
     }
     sally_pool_setup setup(int workers, int workers_max, int64_t idle_ms = -1)
     {
-        return {park_, bank_, &tally_, workers, workers_max, idle_ms, 0};
+        return {park_, bank_, &tally_, workers, workers_max, idle_ms, {-1, -1}, 0};
     }
     void start(int workers, int workers_max, int64_t idle_ms = -1)
     {
@@ -382,6 +382,28 @@ TEST_F(Pool, W2_AWorkerThatCannotBeStartedIsCountedAndTriedAgain)
     }
     EXPECT_TRUE(eventually([&] { return blocked.inside == 2; }));
     EXPECT_EQ(1u, sally_load_seq(&tally_.start_failures));
+    blocked.release.open();
+    stop();
+}
+
+TEST_F(Pool, W4_WhatWaitsTooLongForAWorkerRunsOnTheTimekeeper)
+{
+    Blocked blocked(park_, 1);
+    Latch overdue;
+    Job late(park_, [&](const sally_turn *turn) {
+        EXPECT_EQ(nullptr, turn->worker);
+        EXPECT_EQ(SALLY_TOO_OLD, turn->overdue);
+        overdue.open();
+    });
+    sally_task_may_be_overdue(late.task);
+    sally_pool_setup how = setup(1, 1);
+    how.queue.age_ms = 20;
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, sally_pool_start(&how, &pool_, &err), err));
+    put(*blocked.jobs[0], POLLOUT, SALLY_NEVER);
+    EXPECT_TRUE(eventually([&] { return blocked.inside == 1; }));
+    put(late, POLLOUT, SALLY_NEVER);
+    EXPECT_TRUE(overdue.wait());
     blocked.release.open();
     stop();
 }

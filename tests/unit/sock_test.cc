@@ -407,7 +407,7 @@ struct Retired {
 };
 Retired retired;
 
-void keep_retired(int fd, sally_buf *unsent, bool peer_done)
+void keep_retired(int fd, sally_buf *unsent, bool peer_done, int64_t)
 {
     retired.calls++;
     retired.fd = fd;

@@ -41,7 +41,7 @@ struct Retired {
 Retired retired;
 sally_transport *departed;
 
-void retire(int fd, sally_buf *unsent, bool peer_done)
+void retire(int fd, sally_buf *unsent, bool peer_done, int64_t)
 {
     const unsigned char *front = sally_buf_front(unsent);
     retired = {fd, std::string(front, front + unsent->length), peer_done};
