@@ -319,7 +319,7 @@ TEST_P(PortSuite, B2_BrokenWriteOfAFileIsItsLast)
 {
     Break brk = new_break();
     File out = file_broken_by(out_, brk.get());
-    std::string bytes = stream_bytes(1, 0, 4000000);
+    std::string bytes = stream_bytes(1, 0, kNeverHeld);
     size_t written = 0;
     Thread writer([&] {
         written = fwrite(bytes.data(), 1, bytes.size(), out.get());
@@ -346,7 +346,7 @@ TEST_P(PortSuite, P8_WriteOfAFileObeysTheTimeoutOfItsPort)
     File out = file_of(out_);
     fill();
     ssl_port_set_timeout(out_, 30, nullptr);
-    std::string bytes(4000000, 'x');
+    std::string bytes(kNeverHeld, 'x');
     EXPECT_LT(fwrite(bytes.data(), 1, bytes.size(), out.get()), bytes.size());
     EXPECT_TRUE(failed_with(ETIMEDOUT, out.get()));
     EXPECT_EQ(EOF, fclose(out.release()));

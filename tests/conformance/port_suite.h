@@ -14,6 +14,9 @@
 namespace sallytest
 {
 
+// More bytes than a pair holds, also when the kernel has let its sockets' buffers grow to their largest.
+constexpr size_t kNeverHeld = 16 << 20;
+
 struct PairMaker {
     const char *name;
     Pair (*make)();

@@ -65,7 +65,7 @@ class Growth : public testing::Test
 
 TEST_F(Growth, W2_MoreBlockingHandlersThanWorkersAreAllServedAtOnce)
 {
-    size_t threads = running_threads().size();
+    std::set<pid_t> before = running_threads();
     Waiting waiting;
     ssl_server_options options = growing(2, 16);
     options.worker_idle_ms = 20;
@@ -81,7 +81,7 @@ TEST_F(Growth, W2_MoreBlockingHandlersThanWorkersAreAllServedAtOnce)
         EXPECT_EQ(Raw::Ok, client->read_full(&back, 1));
     }
     EXPECT_TRUE(service.reaches([](auto &now) { return now.workers == 2; })) << "it shrinks again";
-    EXPECT_TRUE(eventually([&] { return running_threads().size() == threads + 3; }))
+    EXPECT_TRUE(eventually([&] { return threads_since(before) == 3; }))
         << "two workers and the timekeeper";
     EXPECT_EQ(0u, service.count().worker_start_failures);
 }

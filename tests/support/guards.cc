@@ -89,6 +89,15 @@ std::set<pid_t> running_threads()
     return numbers_in("/proc/self/task", &own);
 }
 
+size_t threads_since(const std::set<pid_t> &before)
+{
+    size_t count = 0;
+    for (pid_t tid : running_threads()) {
+        count += before.count(tid) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
 size_t heap_bytes()
 {
 #ifdef SALLY_TEST_SANITIZED

@@ -22,6 +22,8 @@ namespace sallytest
 std::map<int, std::string> open_fds();
 // Ids of all threads, from /proc/self/task.
 std::set<pid_t> running_threads();
+// How many of them were not there `before`. Threads of earlier tests may end meanwhile.
+size_t threads_since(const std::set<pid_t> &before);
 // Bytes that malloc has handed out; 0 where a sanitizer has its own malloc.
 size_t heap_bytes();
 

@@ -347,7 +347,7 @@ TEST_F(Pool, W2_OneThatIsIdleEndsTheWatch)
 
 TEST_F(Pool, W2_SurplusWorkersEndWhenTheyAreIdle)
 {
-    size_t threads = running_threads().size();
+    std::set<pid_t> before = running_threads();
     Blocked blocked(park_, 6);
     start(2, 8, 5);
     for (auto &job : blocked.jobs) {
@@ -357,7 +357,7 @@ TEST_F(Pool, W2_SurplusWorkersEndWhenTheyAreIdle)
     EXPECT_LE(6u, workers());
     blocked.release.open();
     EXPECT_TRUE(eventually([&] { return workers() == 2; }));
-    EXPECT_TRUE(eventually([&] { return running_threads().size() == threads + 3; }))
+    EXPECT_TRUE(eventually([&] { return threads_since(before) == 3; }))
         << "two workers and the timekeeper";
     Latch ran;
     Job job(park_, [&](const sally_turn *) { ran.open(); });
