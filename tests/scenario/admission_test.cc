@@ -313,6 +313,7 @@ TEST_F(Admission, W4_WhoWaitsTooLongForAWorkerIsHungUpOn)
     Service service(occupied.handler(), options_);
     auto first = service.client();
     auto second = service.client();
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_done == 2; }));
     ASSERT_EQ(Raw::Ok, first->write_all("x"));
     ASSERT_TRUE(occupied.entered.wait());
     ASSERT_EQ(Raw::Ok, second->write_all("y"));
@@ -333,6 +334,7 @@ TEST_F(Admission, W4_WhoIsBehindTooManyIsHungUpOn)
     for (int i = 0; i < 6; i++) {
         clients.push_back(service.client());
     }
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_done == 6; }));
     ASSERT_EQ(Raw::Ok, clients[0]->write_all("x"));
     ASSERT_TRUE(occupied.entered.wait());
     for (int i = 1; i < 6; i++) {
