@@ -4,8 +4,9 @@
  *   tls_tunnel server HOST PORT    takes TLS connections and carries them to a plain service
  *   tls_tunnel client HOST PORT    takes plain connections and carries them to a TLS server
  *
- * Places are bytes in a pipe: whoever takes a client reads one, whoever is done with it writes it back. So the
- * pipe is the limit, further clients wait in the backlog, and the drain has ended when all bytes are there.
+ * Places lie in a pipe: whoever takes a client takes one out, whoever is done with it puts it back, with its own
+ * name on it, to be joined by the next. So the pipe is the limit, further clients wait in the backlog, and the
+ * drain has ended when all places are there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@
 #include "../common/service.h"
 #include "channel.h"
 
-enum { CONNECTIONS = 256, CONNECTIONS_MAX = 32768, DRAIN_S = 10 };
+enum { CONNECTIONS = 256, CONNECTIONS_MAX = 2048 /* half of a pipe */, DRAIN_S = 10 };
 
 typedef struct tunnel {
     far_end far;
@@ -34,6 +35,11 @@ typedef struct tunnel {
     ssl_break *cut;  /* the end for those that are there */
 } tunnel;
 
+typedef struct place {
+    bool was_taken;
+    pthread_t by;
+} place;
+
 typedef struct client {
     tunnel *tunnel;
     channel channel;
@@ -41,17 +47,20 @@ typedef struct client {
 
 static ssl_status take_place(const tunnel *t, ssl_break *brk, ssl_error *err)
 {
-    char place;
+    place p = {.was_taken = false};
     ssl_status status = SALLY_OK;
-    while (status == SALLY_OK && read(t->places[0], &place, 1) != 1) {
+    while (status == SALLY_OK && read(t->places[0], &p, sizeof p) != (ssize_t)sizeof p) {
         status = ssl_wait_fd_enable_break(t->places[0], false, brk, err);
+    }
+    if (p.was_taken) {
+        pthread_join(p.by, NULL); /* it has nothing left to do */
     }
     return status;
 }
 
-static void give_place(const tunnel *t)
+static bool give_place(const tunnel *t, place p)
 {
-    (void)!write(t->places[1], "", 1); /* there is room: it was in the pipe before */
+    return write(t->places[1], &p, sizeof p) == (ssize_t)sizeof p;
 }
 
 static void *serve(void *arg)
@@ -63,7 +72,7 @@ static void *serve(void *arg)
         fprintf(stderr, "tls_tunnel: a connection was cut: %s\n", err.text);
     }
     free(c);
-    give_place(t); /* last of all: the program may end now */
+    (void)give_place(t, (place){true, pthread_self()}); /* there is room: it was there before */
     return NULL;
 }
 
@@ -74,7 +83,6 @@ static ssl_status start_client(client *c, ssl_error *err)
     if (cause != 0) {
         return fail_local(err, cause, "cannot start a thread");
     }
-    pthread_detach(thread);
     return SALLY_OK;
 }
 
@@ -109,7 +117,7 @@ static void serve_clients(tunnel *t)
         if (status == SALLY_OK) {
             continue;
         }
-        give_place(t);
+        (void)give_place(t, (place){.was_taken = false});
         if (status == SALLY_BREAK) {
             return;
         }
@@ -148,11 +156,13 @@ static bool drain(tunnel *t, int connections, int seconds, ssl_error *err)
 
 static bool make_places(tunnel *t, int connections, ssl_error *err)
 {
-    if (pipe2(t->places, O_CLOEXEC | O_NONBLOCK) != 0) {
-        return fail_local(err, errno, "cannot make a pipe") == SALLY_OK;
+    bool made = pipe2(t->places, O_CLOEXEC | O_NONBLOCK) == 0;
+    for (int i = 0; made && i < connections; i++) {
+        made = give_place(t, (place){.was_taken = false});
     }
-    for (int i = 0; i < connections; i++) {
-        give_place(t);
+    if (!made) {
+        fail_local(err, errno, "cannot make a pipe for %d connections", connections);
+        return false;
     }
     return service_catch_signals(&t->stop, err) == SALLY_OK &&
            ssl_break_new(NULL, &t->cut, err) == SALLY_OK;
