@@ -188,7 +188,11 @@ static void run_child(launch *l)
     if (placed) {
         (void)execve(l->what->path, l->what->arguments, l->environment);
     }
-    sally_spawned said = {.what = SALLY_SPAWNED_FAILED, .error = errno};
+    sally_spawned said;
+    int error = errno;
+    memset(&said, 0, sizeof said); /* what lies between the fields is written too */
+    said.what = SALLY_SPAWNED_FAILED;
+    said.error = error;
     ssize_t written = write(l->fds[l->moved - 1], &said, sizeof said);
     _exit(written == (ssize_t)sizeof said ? EXEC_FAILED : EXEC_FAILED - 1);
 }
