@@ -359,7 +359,7 @@ static bool enter_by_address(ssl_connection *c)
 /* Whether it is known who the client is; if not, the connection is parked, or has ended. */
 static bool knows_client(ssl_connection *c)
 {
-    if (c->proxied == NULL || c->proxied->told) {
+    if (c->proxied == NULL) {
         return true;
     }
     ssl_error err;

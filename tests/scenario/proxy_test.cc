@@ -373,6 +373,20 @@ TEST(ProxyServer, W8_HealthChecksAndStrangersAreCountedApart)
     EXPECT_EQ(0U, service.count().proxy_refused);
 }
 
+// The header comes first and the rest later, as from HAProxy. One worker takes events as they come: once
+// it has served somebody else, it has seen the header.
+TEST(ProxyServer, W8_AHealthCheckWhoseEndComesLaterIsOneToo)
+{
+    Service service(tell_address, service_options(1), proxied_options());
+    auto check = proxied_client(service.port(), v2_local());
+    auto good = proxied_client(service.port(), v2_tcp6());
+    ASSERT_EQ(Raw::Ok, good->handshake());
+    EXPECT_EQ("2001:db8::7 40001\n", ask_address(good.get()));
+    check->end();
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.health_checks == 1; }));
+    EXPECT_EQ(0U, service.count().handshakes_failed);
+}
+
 TEST(ProxyServer, W6_ADrainEndsWaitsForHeaders)
 {
     Service service(tell_address, service_options(), proxied_options());
