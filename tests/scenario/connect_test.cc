@@ -117,6 +117,9 @@ TEST_P(BadConnectTest, IsAClearError_E2_E3)
     });
 }
 
+// No resolver asks anybody for it: a label has 63 letters at most (RFC 1035 section 2.3.4).
+static const char kNoHost[] = "a-host-whose-name-is-longer-than-a-label-can-be-and-so-nobody-has";
+
 INSTANTIATE_TEST_SUITE_P(
     All, BadConnectTest,
     testing::Values(
@@ -125,7 +128,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadConnect{"PortTooLarge", "127.0.0.1", 65536, SALLY_USAGE, "65535"},
         BadConnect{"HostNull", nullptr, 443, SALLY_USAGE, "NULL"},
         BadConnect{"HostEmpty", "", 443, SALLY_USAGE, "empty"},
-        BadConnect{"HostUnknown", "no such host", 443, SALLY_SYSTEM, "no such host"},
+        BadConnect{"HostUnknown", kNoHost, 443, SALLY_SYSTEM, kNoHost},
+        BadConnect{"HostIsNoName", "no such host", 443, SALLY_USAGE, "no such host"},
         BadConnect{"Unreachable", "255.255.255.255", 443, SALLY_SYSTEM, "255.255.255.255"},
         BadConnect{"UnixMissing", "unix:/no/such/socket", 0, SALLY_SYSTEM, "/no/such/socket"},
         BadConnect{"UnixWithPort", "unix:/no/such/socket", 443, SALLY_USAGE, "must be 0"},
