@@ -35,19 +35,22 @@ void sally_observe_shaken(ssl_connection *c)
     }
 }
 
-static void log_of_peer(const ssl_server *server, const sally_addr *peer, ssl_log_record *record)
+/* `about` has everything but the peer. */
+static void log_of_peer(const ssl_server *server, const sally_addr *peer,
+                        const ssl_log_record *about)
 {
-    if (sally_log_wants(&server->log, record->level)) {
+    if (sally_log_wants(&server->log, about->level)) {
         char text[SALLY_ADDR_TEXT_SIZE];
+        ssl_log_record record = *about;
         sally_addr_text_port(peer, text, sizeof text);
-        record->peer = text;
-        sally_server_log(server, record);
+        record.peer = text;
+        sally_server_log(server, &record);
     }
 }
 
-static void log_of_client(const ssl_connection *c, ssl_log_record *record)
+static void log_of_client(const ssl_connection *c, const ssl_log_record *about)
 {
-    log_of_peer(c->server, &c->client.remote, record);
+    log_of_peer(c->server, &c->client.remote, about);
 }
 
 static const char *words_for(ssl_status why)
