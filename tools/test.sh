@@ -109,6 +109,7 @@ cd "$(dirname "$0")/.." || exit 1
 preset=dev
 long=OFF
 parts=0
+jobs=
 patterns=
 add_pattern() { patterns=${patterns:+$patterns|}$1; }
 
@@ -123,7 +124,7 @@ while [ "$count" -gt 0 ]; do
         usage
         exit 0
         ;;
-    --few) parts=8 ;;
+    --few) parts=8 jobs=4 ;; # much of the time of a part is waiting
     --long) long=ON ;;
     --preset | -L | -LE | -E)
         [ "$count" -gt 0 ] || wrong_usage "$word needs a value"
@@ -162,7 +163,7 @@ quietly "build ($preset)" cmake --build --preset "$preset"
 echo "== test ($preset)"
 report=$PWD/$build/junit.xml
 rm -rf "$report" "$build/parts"
-ctest --preset "$preset" --output-junit "$report" ${patterns:+-R "$patterns"} "$@"
+ctest --preset "$preset" ${jobs:+--parallel "$jobs"} --output-junit "$report" ${patterns:+-R "$patterns"} "$@"
 status=$?
 [ -f "$report" ] || finish 0 1 0
 counts=$(read_report "$report" "$build/parts")
