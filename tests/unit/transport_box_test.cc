@@ -261,6 +261,7 @@ TEST_F(BoxTest, P7_WhatIsHeldBelowIsHeldUntilItHasGone)
     left = 0;
     exchange(SALLY_SEND);
     EXPECT_EQ(SALLY_IO_DONE, t_->ops->flush(t_));
+    finish(); // while `left` is there
 }
 
 TEST_F(BoxTest, P3_AnEndStays)
