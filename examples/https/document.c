@@ -1,4 +1,4 @@
-/* Finds files and decides what of them is sent: see http.h. */
+/* Finds files and decides what of them is sent: see document.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "http.h"
+#include "document.h"
+
+void http_date(time_t time, char text[DATE_SIZE])
+{
+    struct tm parts;
+    strftime(text, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&time, &parts));
+}
 
 int document_open(int root, const char *path)
 {
@@ -72,7 +78,7 @@ static const char *choose_range(const char *range, int64_t size, answer *a)
 }
 
 /* With If-Range the whole is always right: it is what the client gets when its part is out of date. */
-static void describe(const request *r, const char *type, const struct stat *about, answer *a)
+static void describe(const http_request *r, const char *type, const struct stat *about, answer *a)
 {
     char modified[DATE_SIZE];
     http_date(about->st_mtime, modified);
@@ -91,7 +97,7 @@ static void describe(const request *r, const char *type, const struct stat *abou
              "Content-Type: %s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n", type, modified);
 }
 
-void document_find(int root, const request *r, answer *a)
+void document_find(int root, const http_request *r, answer *a)
 {
     char path[HEAD_MAX + sizeof "index.html"];
     size_t n = strlen(r->path);

@@ -1,9 +1,9 @@
 /*
  * https_server: serves the files below a directory, over HTTP/1.1 and TLS.
  *
- * A client that is slow to ask holds no worker: what there is of a head is put by, and the handler returns
- * SALLY_KEEP, as it does between requests. A client that is slow to take an answer has a deadline. One call
- * serves one request; pipelined ones stay in the port, and the server lets others have their turn.
+ * A client that is slow to ask holds no worker: while a head is not whole (common/http.h) the handler
+ * returns SALLY_KEEP, as it does between requests. A client that is slow to take an answer has a deadline.
+ * One call serves one request; pipelined ones stay in the port, and the server lets others have their turn.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,9 @@
 #include <sallyport.h>
 
 #include "../common/arguments.h"
+#include "../common/http.h"
 #include "../common/service.h"
-#include "http.h"
+#include "document.h"
 
 enum {
     PATIENCE_S = 10,     /* for a head, for the next request, and for a part of an answer */
@@ -31,59 +32,8 @@ typedef struct website {
     int64_t patience_ms;
 } website;
 
-/* What has come of a head, waiting with its connection for the rest. */
-typedef struct half_head {
-    ssl_deadline deadline;
-    size_t length;
-    char bytes[];
-} half_head;
-
-enum { PART, WHOLE, REFUSED, GONE };
-
-static int put_by(ssl_connection *connection, const char *head, size_t n, ssl_deadline deadline)
-{
-    half_head *half = malloc(sizeof *half + n);
-    if (half == NULL) {
-        return GONE;
-    }
-    half->deadline = deadline;
-    half->length = n;
-    memcpy(half->bytes, head, n);
-    ssl_connection_set_user(connection, half, free); /* frees the one before */
-    return PART;
-}
-
-/* Takes what has come of a head, and no byte behind it; *status tells why it is refused. */
-static int read_head(ssl_connection *connection, ssl_port *in, const website *site,
-                     char head[HEAD_MAX + 1], const char **status)
-{
-    const half_head *half = ssl_connection_user(connection);
-    ssl_deadline deadline =
-        half == NULL ? ssl_deadline_after_ms(site->patience_ms) : half->deadline;
-    size_t n = half == NULL ? 0 : half->length, got = 0;
-    memcpy(head, half == NULL ? "" : half->bytes, n);
-    if (ssl_peek(in, head + n, HEAD_MAX - n, &got, NULL) != SALLY_OK) {
-        return GONE;
-    }
-    int end = http_head_end(head, n, n + got);
-    if (ssl_read_full(in, head + n, end > 0 ? (size_t)end - n : got, &got, NULL) != SALLY_OK) {
-        return GONE;
-    }
-    n += got;
-    head[n] = '\0';
-    if (end > 0) {
-        ssl_connection_set_user(connection, NULL, NULL);
-        return WHOLE;
-    }
-    bool late = ssl_deadline_after_ms(0).monotonic_ns >= deadline.monotonic_ns;
-    *status = end < 0         ? BAD_REQUEST
-              : n == HEAD_MAX ? "431 Request Header Fields Too Large"
-                              : "408 Request Timeout";
-    return end < 0 || n == HEAD_MAX || late ? REFUSED : put_by(connection, head, n, deadline);
-}
-
 /* The head, and where there is no file the body too: the status once more. */
-static size_t put_head(char *text, size_t size, const request *r, const answer *a)
+static size_t put_head(char *text, size_t size, const http_request *r, const answer *a)
 {
     char date[DATE_SIZE];
     http_date(time(NULL), date);
@@ -97,7 +47,7 @@ static size_t put_head(char *text, size_t size, const request *r, const answer *
 }
 
 /* The head and the first bytes of a file leave together. False: cut short, as the file may have been too. */
-static bool send_answer(ssl_port *out, const website *site, const request *r, const answer *a)
+static bool send_answer(ssl_port *out, const website *site, const http_request *r, const answer *a)
 {
     char bytes[CHUNK];
     size_t n = put_head(bytes, sizeof bytes, r, a);
@@ -120,16 +70,14 @@ static bool send_answer(ssl_port *out, const website *site, const request *r, co
 static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out, void *user)
 {
     const website *site = user;
-    char head[HEAD_MAX + 1];
-    request r = {.keep_alive = false};
+    http_request r = {.keep_alive = false};
     answer a = {.fields = "Allow: GET, HEAD\r\n", .fd = -1};
-    int state = read_head(connection, in, site, head, &a.status);
-    if (state == PART || state == GONE) {
-        return state == PART ? SALLY_KEEP : SALLY_DONE;
+    http_arrival arrival = http_receive(connection, in, site->patience_ms, &r, &a.status);
+    if (arrival == HTTP_PART || arrival == HTTP_GONE) {
+        return arrival == HTTP_PART ? SALLY_KEEP : SALLY_DONE;
     }
-    a.status = state == WHOLE ? http_parse(head, &r) : a.status;
     a.no_body = r.head_only;
-    if (a.status == NULL) {
+    if (arrival == HTTP_WHOLE) {
         document_find(site->root, &r, &a);
     }
     bool sent = send_answer(out, site, &r, &a);

@@ -15,9 +15,10 @@
 #include <sallyport.h>
 
 #include "../common/arguments.h"
+#include "../common/http.h"
 #include "../common/service.h"
 
-enum { LINE_SIZE = 2048, PATH_SIZE = 256, PAGE_SIZE = 32768 };
+enum { PATIENCE_MS = 10000, PAGE_SIZE = 32768 };
 
 /* ---- the page ------------------------------------------------------------------------------ */
 
@@ -100,60 +101,58 @@ static void make_page(page *p, const ssl_metrics *m)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-/* Fields are read and not looked at. */
-static bool read_request(ssl_port *in, char *path)
-{
-    char line[LINE_SIZE];
-    size_t length;
-    if (ssl_read_line(in, line, sizeof line, &length, NULL) != SALLY_OK ||
-        sscanf(line, "GET %255s HTTP/1.", path) != 1) {
-        return false;
-    }
-    do {
-        if (ssl_read_line(in, line, sizeof line, &length, NULL) != SALLY_OK) {
-            return false;
-        }
-    } while (line[0] != '\r' && line[0] != '\n');
-    return true;
-}
-
-static bool answer(ssl_port *out, const char *status, const char *type, const page *p)
+static bool answer(ssl_port *out, const http_request *r, const char *status, const char *type,
+                   const page *p)
 {
     return ssl_printf(out, NULL, NULL,
                       "HTTP/1.1 %s\r\nContent-Type: %s; charset=utf-8\r\n"
-                      "Content-Length: %zu\r\nCache-Control: no-store\r\n\r\n",
-                      status, type, p->length) == SALLY_OK &&
-           ssl_write(out, p->text, p->length, NULL, NULL) == SALLY_OK;
+                      "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+                      "Allow: GET, HEAD\r\nConnection: %s\r\n\r\n",
+                      status, type, p->length,
+                      r->keep_alive ? "keep-alive" : "close") == SALLY_OK &&
+           (r->head_only || ssl_write(out, p->text, p->length, NULL, NULL) == SALLY_OK);
 }
 
-static bool answer_path(const ssl_server *server, ssl_port *out, const char *path)
+static bool answer_path(const ssl_server *server, ssl_port *out, const http_request *r)
 {
     page p = {.length = 0};
     ssl_metrics metrics;
     if (ssl_server_metrics(server, &metrics, NULL) != SALLY_OK) {
         return false;
     }
-    if (strcmp(path, "/") == 0) {
+    if (strcmp(r->path, "") == 0) {
         make_page(&p, &metrics);
-        return answer(out, "200 OK", "text/html", &p);
+        return answer(out, r, "200 OK", "text/html", &p);
     }
-    if (strcmp(path, "/metrics") == 0) {
+    if (strcmp(r->path, "metrics") == 0) {
         const ssl_metrics_sample sample = {.metrics = &metrics};
         return ssl_metrics_text(&sample, 1, p.text, sizeof p.text, &p.length, NULL) == SALLY_OK &&
-               answer(out, "200 OK", "text/plain; version=0.0.4", &p);
+               answer(out, r, "200 OK", "text/plain; version=0.0.4", &p);
     }
     add(&p, "There are / and /metrics.\n");
-    return answer(out, "404 Not Found", "text/plain", &p);
+    return answer(out, r, NOT_FOUND, "text/plain", &p);
 }
 
-/* One request; the connection is parked until the next. */
+static bool refuse(ssl_port *out, const http_request *r, const char *status)
+{
+    page p = {.length = 0};
+    add(&p, "%s\n", status);
+    return answer(out, r, status, "text/plain", &p);
+}
+
+/* One request; the connection is parked until the next, and while one is not whole. */
 static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out, void *user)
 {
     (void)user;
-    char path[PATH_SIZE];
-    bool served =
-        read_request(in, path) && answer_path(ssl_connection_server(connection), out, path);
-    return served ? SALLY_KEEP : SALLY_DONE;
+    http_request r = {.keep_alive = false};
+    const char *refusal = NULL;
+    http_arrival arrival = http_receive(connection, in, PATIENCE_MS, &r, &refusal);
+    if (arrival == HTTP_PART || arrival == HTTP_GONE) {
+        return arrival == HTTP_PART ? SALLY_KEEP : SALLY_DONE;
+    }
+    bool served = arrival == HTTP_WHOLE ? answer_path(ssl_connection_server(connection), out, &r)
+                                        : refuse(out, &r, refusal);
+    return served && r.keep_alive ? SALLY_KEEP : SALLY_DONE;
 }
 
 int main(int argc, char **argv)

@@ -71,3 +71,15 @@ TEST_F(StatusPage, W9_ItIsThereForPrometheusToo)
     EXPECT_TRUE(has(text, "sallyport_connections_busy 1\n")) << text;
     EXPECT_TRUE(has(curl({server.url("/nothing")}), "HTTP/1.1 404 Not Found\r\n"));
 }
+
+TEST_F(StatusPage, ItAnswersWhatABrowserDoesNotAsk)
+{
+    StatusServer server;
+    std::string head = curl({"--head", server.url("/")});
+    EXPECT_TRUE(has(head, "HTTP/1.1 200 OK\r\n")) << head;
+    EXPECT_FALSE(has(head, "<html")) << head;
+    std::string posted = curl({"--data", "x=1", server.url("/")});
+    EXPECT_TRUE(has(posted, "HTTP/1.1 405 Method Not Allowed\r\n")) << posted;
+    EXPECT_TRUE(has(posted, "\r\nConnection: close\r\n")) << posted;
+    server.drain();
+}

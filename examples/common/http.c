@@ -7,17 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
+#define BAD_REQUEST "400 Bad Request"
+
 #define TOKEN   "!#$%&'*+-.^_`|~" DIGITS LETTERS /* RFC 9110 section 5.6.2 */
 #define DIGITS  "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-void http_date(time_t time, char text[DATE_SIZE])
-{
-    struct tm parts;
-    strftime(text, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&time, &parts));
-}
+/* ---- the head --------------------------------------------------------------------------------- */
 
-int http_head_end(const char *bytes, size_t seen, size_t n)
+/* The length of the head at the start of `n` bytes, its empty line included; 0: not whole yet; -1: a
+ * byte that no head has, such as a bare CR or LF. The first `seen` bytes were looked at before. */
+static int find_end(const char *bytes, size_t seen, size_t n)
 {
     for (size_t i = seen; i < n; i++) {
         unsigned char c = (unsigned char)bytes[i];
@@ -59,7 +59,7 @@ static bool decode(const char *from, char *path)
 }
 
 /* "/path?query", or the same behind "https://host", which a server has to take too. */
-static const char *parse_target(char *target, request *r)
+static const char *parse_target(char *target, http_request *r)
 {
     if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "https://", 8) == 0) {
         target = strchr(target, ':') + 3;
@@ -79,7 +79,7 @@ static const char *parse_target(char *target, request *r)
 }
 
 /* METHOD TARGET HTTP/1.x. */
-static const char *parse_request_line(char *line, request *r, char **target)
+static const char *parse_request_line(char *line, http_request *r, char **target)
 {
     const char *method = strsep(&line, " ");
     *target = strsep(&line, " ");
@@ -96,7 +96,7 @@ static const char *parse_request_line(char *line, request *r, char **target)
     return r->head_only || strcmp(method, "GET") == 0 ? NULL : "405 Method Not Allowed";
 }
 
-static const char *note_field(const char *name, const char *value, request *r)
+static const char *note_field(const char *name, const char *value, http_request *r)
 {
     if (strcasecmp(name, "Host") == 0) {
         r->hosts++;
@@ -116,7 +116,7 @@ static const char *note_field(const char *name, const char *value, request *r)
 }
 
 /* A name, a colon right behind it, a value; so no line that goes on in the next one either. */
-static const char *parse_field(char *line, request *r)
+static const char *parse_field(char *line, http_request *r)
 {
     const char *name = strsep(&line, ":");
     if (line == NULL || !is_of(name, TOKEN)) {
@@ -136,7 +136,8 @@ static char *next_line(char **rest)
     return line;
 }
 
-const char *http_parse(char *head, request *r)
+/* Takes a whole head to pieces, in place. NULL, or the status of a refusal. */
+static const char *parse_head(char *head, http_request *r)
 {
     char *target = NULL;
     head += strncmp(head, "\r\n", 2) == 0 ? 2 : 0; /* RFC 9112 section 2.2 lets one pass */
@@ -156,4 +157,56 @@ const char *http_parse(char *head, request *r)
     status = parse_target(target, r);
     r->keep_alive = status == NULL && !r->close && !r->http_1_0;
     return status;
+}
+
+/* ---- its arrival ------------------------------------------------------------------------------ */
+
+/* What has come of a head, waiting with its connection for the rest. */
+typedef struct half_head {
+    ssl_deadline deadline;
+    size_t length;
+    char bytes[];
+} half_head;
+
+static http_arrival put_by(ssl_connection *connection, const char *head, size_t n,
+                           ssl_deadline deadline)
+{
+    half_head *half = malloc(sizeof *half + n);
+    if (half == NULL) {
+        return HTTP_GONE;
+    }
+    half->deadline = deadline;
+    half->length = n;
+    memcpy(half->bytes, head, n);
+    ssl_connection_set_user(connection, half, free); /* frees the one before */
+    return HTTP_PART;
+}
+
+http_arrival http_receive(ssl_connection *connection, ssl_port *in, int64_t patience_ms,
+                          http_request *r, const char **status)
+{
+    const half_head *half = ssl_connection_user(connection);
+    ssl_deadline deadline = half == NULL ? ssl_deadline_after_ms(patience_ms) : half->deadline;
+    size_t n = half == NULL ? 0 : half->length, got = 0;
+    memcpy(r->head, half == NULL ? "" : half->bytes, n);
+    if (ssl_peek(in, r->head + n, HEAD_MAX - n, &got, NULL) != SALLY_OK) {
+        return HTTP_GONE;
+    }
+    int end = find_end(r->head, n, n + got);
+    if (ssl_read_full(in, r->head + n, end > 0 ? (size_t)end - n : got, &got, NULL) != SALLY_OK) {
+        return HTTP_GONE;
+    }
+    n += got;
+    r->head[n] = '\0';
+    if (end > 0) {
+        ssl_connection_set_user(connection, NULL, NULL);
+        *status = parse_head(r->head, r);
+        return *status == NULL ? HTTP_WHOLE : HTTP_REFUSED;
+    }
+    bool late = ssl_deadline_after_ms(0).monotonic_ns >= deadline.monotonic_ns;
+    *status = end < 0         ? BAD_REQUEST
+              : n == HEAD_MAX ? "431 Request Header Fields Too Large"
+                              : "408 Request Timeout";
+    return end < 0 || n == HEAD_MAX || late ? HTTP_REFUSED
+                                            : put_by(connection, r->head, n, deadline);
 }
