@@ -318,10 +318,10 @@ static void settle(ssl_connection *c, const sally_worker *worker)
 {
     const ssl_server_options *options = &c->server->options;
     ssl_ports ports = sally_conn_ports(c->conn);
-    sally_count(&c->server->tally.handshakes_done);
-    sally_observe_shaken(c);
     c->progress = SALLY_CLIENT_SHAKEN;
     sally_server_note_shaken(c->server);
+    sally_count(&c->server->tally.handshakes_done); /* its place among the handshakes is free */
+    sally_observe_shaken(c);
     sally_connection_begin_idling(c);
     (void)ssl_port_set_timeout(ports.in, options->read_timeout_ms, NULL);
     (void)ssl_port_set_timeout(ports.out, options->write_timeout_ms, NULL);

@@ -119,6 +119,7 @@ TEST_F(Admission, W4_HandshakesHaveALimitOfTheirOwn)
     options_.when_full = SALLY_FULL_CLOSE;
     Service service(echo_once, options_);
     auto done = service.client(); // its handshake is done, so it does not count
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_done == 1; }));
     Fd silent = connect_to(service.port());
     Fd more = connect_to(service.port());
     EXPECT_TRUE(service.rests(3));
