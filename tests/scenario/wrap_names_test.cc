@@ -48,7 +48,6 @@ class WrapNames : public Wrap
         auto raw = raw_peer(std::move(ends.first), naming(name));
         Thread client([&] { result_ = raw->handshake(); });
         accepted_ = wrap(over_fd(ends.second), accept_);
-        alert_ = raw->last_alert();
         client.join();
         alert_ = raw->last_alert();
         std::string seen = shown(*raw);
