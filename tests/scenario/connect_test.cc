@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <vector>
 
@@ -371,13 +372,12 @@ TEST_F(ConnectTest, B6_BrokenAtAnyMomentItLeavesNothing)
     int broken = 0;
     for (int i = 0; i < rounds; i++) {
         Break brk = new_break();
-        uint64_t spins = rng.below(400);
+        auto moment = std::chrono::microseconds(rng.below(1500)); // a connect takes about as long
         Latch running; // or the breaker of a busy machine starts when the connection is there
         Thread breaker([&] {
             running.open();
-            for (uint64_t n = 0; n < spins; n++) {
-                sched_yield();
-            }
+            auto until = std::chrono::steady_clock::now() + moment;
+            while (std::chrono::steady_clock::now() < until) {}
             ssl_break_send(brk.get(), 1);
         });
         running.wait();
