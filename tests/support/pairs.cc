@@ -1,5 +1,8 @@
 #include "support/pairs.h"
 
+#include <sys/socket.h>
+
+#include "support/guards.h"
 #include "support/rng.h"
 #include "support/threads.h"
 
@@ -52,13 +55,26 @@ int port_of(const ssl_listener *listener)
     return ends.local_port;
 }
 
+// The kernel lets the buffers of a socket grow while it is used, and whoever has filled one may find room in
+// it a moment later. With sizes that were asked for it does not.
+static void fix_buffers(const SocketsSince &since)
+{
+    for (int fd : since.opened()) {
+        int bytes = 256 * 1024;
+        EXPECT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes));
+        EXPECT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes));
+    }
+}
+
 Pair pair_of(ssl_context *client, ssl_context *server)
 {
+    SocketsSince since;
     Listener listener = listen_on_loopback(server);
     Pair pair;
     Thread connector([&] { pair.client = connect_ours(port_of(listener.get()), client); });
     pair.server = accept_ours(listener.get());
     connector.join();
+    fix_buffers(since);
     return pair;
 }
 
