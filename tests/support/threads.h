@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include <pthread.h>
 #include <sys/types.h>
 
 namespace sallytest
@@ -48,11 +49,16 @@ class Thread
 // afterwards.
 void in_new_thread(const std::function<void()> &body);
 
-// A mutex and what is signalled under it. On the heap: a std::mutex has no destructor that DRD could
-// see, and it would hold the next thing in the same stack slot for the mutex that was there before.
+// A mutex and what is signalled under it. A std::mutex ends without a word, and Valgrind's tools would hold
+// the next thing in its place for the mutex that was there before.
 struct Rendezvous {
     std::mutex mutex;
     std::condition_variable changed;
+
+    ~Rendezvous()
+    {
+        pthread_mutex_destroy(mutex.native_handle());
+    }
 };
 
 // Opens once, for all who wait.
