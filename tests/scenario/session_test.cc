@@ -277,9 +277,9 @@ TEST_P(Resumption, C5_KeysRotateUnderHandshakes)
         }
     });
     Session session;
-    for (int i = 0; i < long_run(40, 2000); i++) {
+    for (int i = 0; i < long_run(40, 2000) && !HasFailure(); i++) {
         Exchange met = exchange(server.get(), client.get(), session.get());
-        ASSERT_TRUE(met.is_ok()) << i;
+        EXPECT_TRUE(met.is_ok()) << i;
         session = std::move(met.session);
     }
     stop = true;
