@@ -118,7 +118,7 @@ static const char *why_unreadable(const sally_file *file, const ssl_key_options 
     }
     return options->asn1
                ? "no private key in DER in it"
-               : "no private key in it; PEM with \"-----BEGIN PRIVATE KEY-----\" is needed";
+               : "no private key in it; a PEM block named PRIVATE KEY is needed (RFC 7468)";
 }
 
 static ssl_status fail_key(const sally_source *source, const sally_file *file, const asking *a,

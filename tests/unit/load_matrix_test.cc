@@ -218,7 +218,7 @@ const std::map<Wants, Told> nothing_usable = {
     {Wants::Chain, {SALLY_CONFIG, {"no certificate in it", "-----BEGIN CERTIFICATE-----"}}},
     {Wants::Roots, {SALLY_CONFIG, {"no certificate in it", "-----BEGIN CERTIFICATE-----"}}},
     {Wants::Names, {SALLY_CONFIG, {"no certificate in it", "-----BEGIN CERTIFICATE-----"}}},
-    {Wants::Key, {SALLY_CONFIG, {"no private key in it", "-----BEGIN PRIVATE KEY-----"}}},
+    {Wants::Key, {SALLY_CONFIG, {"no private key in it", "a PEM block named PRIVATE KEY"}}},
     {Wants::Crls, {SALLY_CONFIG, {"no revocation list in it", "-----BEGIN X509 CRL-----"}}},
     {Wants::Dh, {SALLY_CONFIG, {"no parameters in it", "-----BEGIN DH PARAMETERS-----"}}},
 };
