@@ -172,6 +172,8 @@ TEST_F(Admission, W4_TheOldestIdleOneYields)
 {
     options_.connections_max = 2;
     options_.oldest_idle_yields = true;
+    // Who serves the next client has put the one before among the idle ones.
+    options_.workers = 1;
     Service service(echo_once, options_);
     auto old = service.client();
     expect_echo(old.get(), "x");
