@@ -13,6 +13,9 @@ function(sally_test_timeout var)
     set(${var} ${seconds} PARENT_SCOPE)
 endfunction()
 
+# What glibc keeps for each thread counts as used: without it, growth is what the library has not freed.
+set(sally_test_malloc GLIBC_TUNABLES=glibc.malloc.tcache_count=0)
+
 # sally_add_tests(NAME LABEL LINK library... SOURCES file... [MAIN] [TIMEOUT seconds])
 #
 # One GoogleTest program NAME; each of its cases is a ctest entry LABEL.Suite.Case with the label
@@ -51,7 +54,7 @@ function(sally_add_tests name label)
         DISCOVERY_MODE PRE_TEST
         DISCOVERY_TIMEOUT 60
         NO_PRETTY_VALUES
-        PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+        PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT} ENVIRONMENT ${sally_test_malloc})
 endfunction()
 
 # Each case still has its own time limit, the watchdog's.
@@ -63,7 +66,7 @@ function(sally_add_parts name label timeout)
         add_test(NAME ${entry} COMMAND ${name}
             --gtest_brief=1 --gtest_output=xml:${PROJECT_BINARY_DIR}/parts/${entry}.xml)
         set_tests_properties(${entry} PROPERTIES
-            ENVIRONMENT "GTEST_TOTAL_SHARDS=${SALLYPORT_TEST_PARTS};GTEST_SHARD_INDEX=${part}"
+            ENVIRONMENT "GTEST_TOTAL_SHARDS=${SALLYPORT_TEST_PARTS};GTEST_SHARD_INDEX=${part};${sally_test_malloc}"
             LABELS ${label}
             TIMEOUT ${timeout})
     endforeach()
