@@ -3,6 +3,7 @@
 #define SALLY_TEST_SCENARIO_SERVICE_H
 
 #include <algorithm>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
@@ -184,15 +185,14 @@ inline bool can_open(size_t descriptors)
     return limit.rlim_cur >= descriptors;
 }
 
-// Processor time of this process so far.
-inline double cpu_seconds()
+// Processor time of a process so far, ours if none is named.
+inline double cpu_seconds(pid_t pid = 0)
 {
-    rusage used = {};
-    getrusage(RUSAGE_SELF, &used);
-    auto seconds = [](const timeval &t) {
-        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-    };
-    return seconds(used.ru_utime) + seconds(used.ru_stime);
+    clockid_t clock;
+    timespec used = {};
+    EXPECT_EQ(0, clock_getcpuclockid(pid, &clock));
+    EXPECT_EQ(0, clock_gettime(clock, &used));
+    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
 inline Raw end_of(RawPeer *peer)
