@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "support/certs.h"
 #include "support/echo_programs.h"
@@ -103,6 +104,37 @@ TEST(EchoPrograms, W2_MoreClientsThanWorkers)
     idle.feed_and_close("and after");
     EXPECT_EQ(0, idle.wait());
     EXPECT_EQ("before and after", idle.out());
+}
+
+namespace
+{
+
+// A client that sends until nothing is taken any more, for a while, and reads nothing.
+std::unique_ptr<RawPeer> deaf_client(int port, uint8_t max_fragment)
+{
+    static const std::string much(16384, 'x');
+    Fd fd = connect_to(port);
+    pollfd way_out = {fd.get(), POLLOUT, 0};
+    auto peer = raw_peer(std::move(fd), raw_client());
+    EXPECT_EQ(1, SSL_set_tlsext_max_fragment_length(peer->ssl(), max_fragment));
+    EXPECT_EQ(Raw::Ok, peer->handshake()) << peer->last_error();
+    size_t done = 0;
+    do {
+        while (peer->write_step(much.data(), much.size(), &done) == Raw::Ok) {}
+    } while (poll(&way_out, 1, 300) != 0);
+    return peer;
+}
+
+} // namespace
+
+TEST(EchoPrograms, W2_ClientsThatNeverReadHoldNoWorker)
+{
+    EchoServer server({"--workers", "1"});
+    auto deaf = deaf_client(server.port(), TLSEXT_max_fragment_length_DISABLED);
+    auto in_small_records = deaf_client(server.port(), TLSEXT_max_fragment_length_512);
+    std::string echoed;
+    EXPECT_EQ(0, run_echo_client(server.port(), "beside them", &echoed));
+    EXPECT_EQ("beside them", echoed);
 }
 
 // ---- SIGINT to the client ----------------------------------------------------------------------
