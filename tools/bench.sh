@@ -10,7 +10,8 @@ Builds the release preset in build/release and measures the echo server against 
 OpenSSL server with blocking calls and a thread per connection, with the same certificate and cipher.
 Processor time is that of the server's process alone; each ratio is the median of the rounds, ours and
 the floor in turns within a round. Memory per idle connection is that of the process, the kernel's sockets
-not included. Instructions (callgrind, user space) and system calls (perf or
+not included. Good clients' times beside stalled ones are to those at a second server of ours without any,
+visited in turns. Instructions (callgrind, user space) and system calls (perf or
 strace) per unit of work stand beside the ratios; they are steady where times wander.
 
   --long   more rounds, and longer ones: about ten minutes; else under three
@@ -44,8 +45,10 @@ cd "$(dirname "$0")/.." || exit 1
 
 if [ "$long" = yes ]; then
     rounds=15 handshakes=600 messages=30000 messages_of_16=2500 blocks=1500 wakes=10000 idle=9000
+    visits=5000 stalled_of_each=1000
 else
     rounds=5 handshakes=250 messages=10000 messages_of_16=800 blocks=400 wakes=3000 idle=1000
+    visits=1000 stalled_of_each=167
 fi
 
 work=$(mktemp -d) || exit 1
@@ -144,13 +147,32 @@ measure_wakes() {
         "$work/wakes" >>"$work/ratios"
 }
 
-# Fewer where the limit of descriptors is low.
-measure_memory() {
+# Fewer clients at once where the limit of descriptors is low.
+raise_limit() {
     # shellcheck disable=SC3045 # every sh here has it
     ulimit -n "$(ulimit -H -n)"
     # shellcheck disable=SC3045
     limit=$(ulimit -n)
-    [ "$limit" = unlimited ] || [ "$limit" -gt $((idle + 100)) ] || idle=$((limit - 100))
+    [ "$limit" != unlimited ] || return 0
+    [ "$limit" -gt $((idle + 100)) ] || idle=$((limit - 100))
+    [ "$limit" -gt $((6 * stalled_of_each + 100)) ] || stalled_of_each=$(((limit - 100) / 6))
+}
+
+# Two servers of ours: one with the stalled clients, one without.
+measure_beside_stalled() {
+    start_server ours
+    beside_pid=$pid beside_port=$port
+    start_server ours
+    "$build/tools/bench/stalled" "$beside_port" "$beside_pid" "$port" "$certs/ca.pem" \
+        "$visits" "$stalled_of_each" >"$work/visits" 2>"$work/load.err" ||
+        fail "the measurement beside stalled clients failed" "$work/load.err"
+    awk '{ print "beside50", $1 / $3, $1 / 1000, $3 / 1000; print "beside99", $2 / $4, $2 / 1000, $4 / 1000 }' \
+        "$work/visits" >>"$work/ratios"
+    stop_server "$beside_pid"
+    stop_server "$pid"
+}
+
+measure_memory() {
     for which in ours floor; do
         start_server "$which"
         load idle "$port" "$pid" "$idle" | awk -v which="$which" \
@@ -234,7 +256,7 @@ count_system_calls() {
 # ---- report -----------------------------------------------------------------------------------
 
 report() {
-    awk -v check="$check" '
+    awk -v check="$check" -v stalled=$((6 * stalled_of_each)) '
     function median(name,    i, j, n, v, t) {
         n = split(values[name], v, " ")
         for (i = 2; i <= n; i++) {
@@ -267,6 +289,10 @@ report() {
         line("p50", median("wake50"), 1.30, micro("wake50"))
         line("p99", median("wake99"), 1.30, micro("wake99"))
         print ""
+        printf "good clients beside %d stalled ones / without\n", stalled
+        line("full handshake and 1-byte echo, p50", median("beside50"), 1.20, micro("beside50"))
+        line("the same, p99", median("beside99"), 1.20, micro("beside99"))
+        print ""
         line("KiB of memory per idle connection", kib["ours"], 13, \
             sprintf("floor %.1f; %d connections", kib["floor"], idle))
         print ""
@@ -297,13 +323,14 @@ echo "Building the release preset ..."
 {
     cmake --preset release -D SALLYPORT_BUILD_TESTS=OFF -D SALLYPORT_BUILD_EXAMPLES=ON \
         -D SALLYPORT_BUILD_BENCH=ON &&
-        cmake --build --preset release --target echo_server floor_server load wake_latency certs
+        cmake --build --preset release --target echo_server floor_server load stalled wake_latency certs
 } >"$work/build.log" 2>&1 || fail "the build failed" "$work/build.log"
 : >"$work/ratios"
 : >"$work/memory"
 : >"$work/instructions"
 : >"$work/calls"
 
+raise_limit
 start_server ours
 ours_pid=$pid
 # shellcheck disable=SC2034 # its name is put together above
@@ -316,6 +343,8 @@ measure_wakes
 count_system_calls
 stop_server "$ours_pid"
 stop_server "$floor_pid"
+echo "Measuring beside stalled clients ..."
+measure_beside_stalled
 echo "Measuring memory ..."
 measure_memory
 if command -v valgrind >/dev/null 2>&1; then

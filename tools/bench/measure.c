@@ -77,7 +77,7 @@ SSL_CTX *client_context(const char *ca)
     return context;
 }
 
-static int connect_loopback(int port)
+int connect_loopback(int port)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
                                .sin_port = htons((uint16_t)port),

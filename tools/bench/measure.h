@@ -20,8 +20,9 @@ int64_t process_memory(pid_t pid);
 
 /* A context that trusts the certificates of `ca`, TLS 1.3 only. */
 SSL_CTX *client_context(const char *ca);
-/* A blocking connection to 127.0.0.1 with TCP_NODELAY and the handshake done; with a session (may be NULL)
- * it must be a resumed one. */
+/* A blocking socket with TCP_NODELAY, connected to 127.0.0.1. */
+int connect_loopback(int port);
+/* The same with the handshake done; with a session (may be NULL) it must be a resumed one. */
 SSL *client_connect(SSL_CTX *context, int port, SSL_SESSION *session);
 /* Says goodbye and closes. */
 void client_close(SSL *ssl);
