@@ -46,13 +46,14 @@ static void delist(ssl_connection *c)
     sally_mutex_unlock(&c->server->lock);
 }
 
+/* No goodbye in the middle of what a handler writes: the peer must not take a part for the whole (P3). */
 static void hang_up(ssl_connection *c)
 {
     if (c->conn == NULL) {
         sally_sock_close(c->client.fd);
         return;
     }
-    if (c->progress == SALLY_CLIENT_SHAKEN) {
+    if (c->progress == SALLY_CLIENT_SHAKEN && !c->writing) {
         sally_conn_hang_up(c->conn);
     }
     sally_conn_drop(c->conn);
@@ -145,6 +146,7 @@ static ssl_served run_handler(ssl_connection *c)
         sally_count(&c->server->tally.handler_calls);
         int64_t called_ns = sally_observe_call(c);
         served = options->handler(c, ports.in, ports.out, options->user);
+        c->writing = served == SALLY_KEEP_WRITING;
         c->active_ns = sally_observe_return(c, called_ns);
         sally_shield_reset();
     }
@@ -231,7 +233,6 @@ static void serve(ssl_connection *c, const sally_worker *worker)
         }
         bool unsent = false;
         alive = may_be_kept(c, served, &unsent);
-        c->writing = served == SALLY_KEEP_WRITING;
         if (alive && unsent) {
             sally_connection_begin_sending(c);
             return;
@@ -272,7 +273,6 @@ static void resume(ssl_connection *c, const sally_worker *worker)
         sally_connection_begin_idling(c);
     }
     if (c->writing) {
-        c->writing = false;
         serve(c, worker);
     } else {
         serve_if_ready(c, worker);

@@ -34,7 +34,7 @@ typedef enum ssl_served {
                          the peer has not taken yet (ssl_write_available, ssl_pending_output) goes out
                          first, within write_timeout_ms */
     SALLY_KEEP_WRITING, /**< park it; call the handler again when that output is gone: it has more to
-                             write. No worker waits for a peer that reads slowly, or never (W2) */
+                             write. No peer that reads slowly holds a worker (W2); cut off, it gets no goodbye (P3) */
     SALLY_TAKEN /**< the pair is the handler's from now on, for a tunnel or threads of its own: the
                          server forgets it, and whoever has it frees both ports. It is neither limited
                          nor drained any more; its port timeouts stay as they are */

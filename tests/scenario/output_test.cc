@@ -1,4 +1,4 @@
-// ssl_server: output that the peer does not take yet is kept by the connection, not by a worker. Rules: W2.
+// ssl_server: output that the peer does not take yet is kept by the connection, not by a worker. Rules: W2, W4, W6, P3.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -21,6 +21,14 @@ class Output : public testing::Test
         warm_up();
     }
 };
+
+// Nobody takes a part of a page for the whole.
+void expect_cut_short(RawPeer *peer)
+{
+    std::string page;
+    EXPECT_EQ(Raw::Cut, peer->read_to_end(&page));
+    EXPECT_GT(kPage, page.size());
+}
 
 } // namespace
 
@@ -89,6 +97,18 @@ TEST_F(Output, W6_ADrainDoesNotWaitForClientsThatNeverReadBeyondItsSoftDeadline)
     EXPECT_EQ(SALLY_OK, service.drain(300, 500, &unfinished));
     EXPECT_EQ(0u, unfinished);
     EXPECT_EQ(0u, service.count().open);
+    expect_cut_short(deaf.get());
+}
+
+TEST_F(Output, P3_APageThatThePeerDoesNotTakeInTimeEndsWithoutAGoodbye)
+{
+    ssl_server_options options = service_options(1);
+    options.write_timeout_ms = 200;
+    Service service(echo_or_page, options);
+    auto deaf = service.client();
+    ASSERT_EQ(Raw::Ok, deaf->write_all("p"));
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.output_timed_out == 1; }));
+    expect_cut_short(deaf.get());
 }
 
 TEST_F(Output, W2_APeerThatEndsItsSideStillGetsItsPage)
