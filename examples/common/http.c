@@ -163,6 +163,7 @@ static const char *parse_head(char *head, http_request *r)
 
 /* What has come of a head, waiting with its connection for the rest. */
 typedef struct half_head {
+    http_stay stay; /* first: a user pointer of http.h */
     ssl_deadline deadline;
     size_t length;
     char bytes[];
@@ -175,6 +176,7 @@ static http_arrival put_by(ssl_connection *connection, const char *head, size_t 
     if (half == NULL) {
         return HTTP_GONE;
     }
+    half->stay.is_answering = false;
     half->deadline = deadline;
     half->length = n;
     memcpy(half->bytes, head, n);

@@ -31,10 +31,16 @@ typedef enum http_arrival {
     HTTP_GONE
 } http_arrival;
 
+/* What waits with its connection, as the user pointer, begins with this: half of a head, or what is left of
+ * an answer (http_answer.h). */
+typedef struct http_stay {
+    bool is_answering;
+} http_stay;
+
 /*
  * Takes what has come of a request, and no byte behind it. A client that is slow to ask holds no worker: what
- * there is of a head waits, as the connection's user pointer, for `patience_ms` from its first byte on.
- * Fills in *r, all zero before; *status tells why a request is refused.
+ * there is of a head waits with its connection, for `patience_ms` from its first byte on. Not to be called while
+ * an answer is on its way. Fills in *r, all zero before; *status tells why a request is refused.
  */
 http_arrival http_receive(ssl_connection *connection, ssl_port *in, int64_t patience_ms,
                           http_request *r, const char **status);

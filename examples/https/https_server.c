@@ -2,8 +2,9 @@
  * https_server: serves the files below a directory, over HTTP/1.1 and TLS.
  *
  * A client that is slow to ask holds no worker: while a head is not whole (common/http.h) the handler
- * returns SALLY_KEEP, as it does between requests. A client that is slow to take an answer has a deadline.
- * One call serves one request; pipelined ones stay in the port, and the server lets others have their turn.
+ * returns SALLY_KEEP, as it does between requests. Nor does one that is slow to take an answer: what it has not
+ * taken waits with its connection (common/http_answer.h), for a limited time. One call serves one request;
+ * pipelined ones stay in the port, and the server lets others have their turn.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +18,13 @@
 
 #include "../common/arguments.h"
 #include "../common/http.h"
+#include "../common/http_answer.h"
 #include "../common/service.h"
 #include "document.h"
 
 enum {
-    PATIENCE_S = 10,     /* for a head, for the next request, and for a part of an answer */
-    SLOWEST_PER_MS = 16, /* bytes of an answer that the slowest client has to take, beyond that */
-    WORKERS = 16,        /* as many answers may wait for slow clients at once */
-    CHUNK = 32768
+    PATIENCE_S = 10, /* for a head, for the next request, and for a part of an answer */
+    WORKERS = 4
 };
 
 typedef struct website {
@@ -46,25 +46,20 @@ static size_t put_head(char *text, size_t size, const http_request *r, const ans
         has_text ? a->status : "", has_text ? "\n" : "");
 }
 
-/* The head and the first bytes of a file leave together. False: cut short, as the file may have been too. */
-static bool send_answer(ssl_port *out, const website *site, const http_request *r, const answer *a)
+static ssl_served send_answer(ssl_connection *connection, ssl_port *out, const website *site,
+                              const http_request *r, const answer *a)
 {
-    char bytes[CHUNK];
-    size_t n = put_head(bytes, sizeof bytes, r, a);
-    int64_t at = a->from, end = at + (a->fd < 0 || a->no_body ? 0 : a->length);
-    ssl_break *limit = NULL;
-    ssl_deadline deadline = ssl_deadline_after_ms(site->patience_ms + (end - at) / SLOWEST_PER_MS);
-    bool sent = ssl_break_new_deadline(NULL, deadline, &limit, NULL) == SALLY_OK;
-    while (sent && n + (size_t)(end - at) > 0) {
-        size_t room = sizeof bytes - n, left = (size_t)(end - at);
-        ssize_t got = left == 0 ? 0 : pread(a->fd, bytes + n, left < room ? left : room, at);
-        sent = (got > 0 || left == 0) &&
-               ssl_write_enable_break(out, bytes, n + (size_t)got, limit, NULL, NULL) == SALLY_OK;
-        at += got;
-        n = 0;
-    }
-    ssl_break_release(limit);
-    return sent;
+    char text[2 * HEAD_MAX];
+    size_t n = put_head(text, sizeof text, r, a);
+    bool has_file = a->fd >= 0 && !a->no_body;
+    const http_answer whole = {.text = text,
+                               .length = n,
+                               .file = a->fd,
+                               .from = a->from,
+                               .to = has_file ? a->from + a->length : a->from,
+                               .patience_ms = site->patience_ms,
+                               .keep_alive = r->keep_alive};
+    return http_answer_with(connection, out, &whole);
 }
 
 static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out, void *user)
@@ -72,6 +67,9 @@ static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out,
     const website *site = user;
     http_request r = {.keep_alive = false};
     answer a = {.fields = "Allow: GET, HEAD\r\n", .fd = -1};
+    if (http_is_answering(connection)) {
+        return http_go_on(connection, out);
+    }
     http_arrival arrival = http_receive(connection, in, site->patience_ms, &r, &a.status);
     if (arrival == HTTP_PART || arrival == HTTP_GONE) {
         return arrival == HTTP_PART ? SALLY_KEEP : SALLY_DONE;
@@ -80,14 +78,7 @@ static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out,
     if (arrival == HTTP_WHOLE) {
         document_find(site->root, &r, &a);
     }
-    bool sent = send_answer(out, site, &r, &a);
-    if (a.fd >= 0) {
-        close(a.fd);
-    }
-    if (!sent) {
-        ssl_abandon_port(out); /* no goodbye: the client shall not take a part for the whole */
-    }
-    return sent && r.keep_alive ? SALLY_KEEP : SALLY_DONE;
+    return send_answer(connection, out, site, &r, &a);
 }
 
 int main(int argc, char **argv)

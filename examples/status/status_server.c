@@ -16,6 +16,7 @@
 
 #include "../common/arguments.h"
 #include "../common/http.h"
+#include "../common/http_answer.h"
 #include "../common/service.h"
 
 enum { PATIENCE_MS = 10000, PAGE_SIZE = 32768 };
@@ -101,58 +102,70 @@ static void make_page(page *p, const ssl_metrics *m)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static bool answer(ssl_port *out, const http_request *r, const char *status, const char *type,
-                   const page *p)
+static ssl_served answer(ssl_connection *connection, ssl_port *out, const http_request *r,
+                         const char *status, const char *type, const page *body)
 {
-    return ssl_printf(out, NULL, NULL,
-                      "HTTP/1.1 %s\r\nContent-Type: %s; charset=utf-8\r\n"
-                      "Content-Length: %zu\r\nCache-Control: no-store\r\n"
-                      "Allow: GET, HEAD\r\nConnection: %s\r\n\r\n",
-                      status, type, p->length,
-                      r->keep_alive ? "keep-alive" : "close") == SALLY_OK &&
-           (r->head_only || ssl_write(out, p->text, p->length, NULL, NULL) == SALLY_OK);
+    char text[PAGE_SIZE + 512];
+    int head = snprintf(text, sizeof text,
+                        "HTTP/1.1 %s\r\nContent-Type: %s; charset=utf-8\r\n"
+                        "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+                        "Allow: GET, HEAD\r\nConnection: %s\r\n\r\n",
+                        status, type, body->length, r->keep_alive ? "keep-alive" : "close");
+    size_t length = r->head_only ? 0 : body->length;
+    memcpy(text + head, body->text, length);
+    const http_answer whole = {.text = text,
+                               .length = (size_t)head + length,
+                               .file = -1,
+                               .patience_ms = PATIENCE_MS,
+                               .keep_alive = r->keep_alive};
+    return http_answer_with(connection, out, &whole);
 }
 
-static bool answer_path(const ssl_server *server, ssl_port *out, const http_request *r)
+static ssl_served answer_path(ssl_connection *connection, ssl_port *out, const http_request *r)
 {
     page p = {.length = 0};
     ssl_metrics metrics;
-    if (ssl_server_metrics(server, &metrics, NULL) != SALLY_OK) {
-        return false;
+    if (ssl_server_metrics(ssl_connection_server(connection), &metrics, NULL) != SALLY_OK) {
+        return SALLY_DONE;
     }
     if (strcmp(r->path, "") == 0) {
         make_page(&p, &metrics);
-        return answer(out, r, "200 OK", "text/html", &p);
+        return answer(connection, out, r, "200 OK", "text/html", &p);
     }
     if (strcmp(r->path, "metrics") == 0) {
         const ssl_metrics_sample sample = {.metrics = &metrics};
-        return ssl_metrics_text(&sample, 1, p.text, sizeof p.text, &p.length, NULL) == SALLY_OK &&
-               answer(out, r, "200 OK", "text/plain; version=0.0.4", &p);
+        return ssl_metrics_text(&sample, 1, p.text, sizeof p.text, &p.length, NULL) == SALLY_OK
+                   ? answer(connection, out, r, "200 OK", "text/plain; version=0.0.4", &p)
+                   : SALLY_DONE;
     }
     add(&p, "There are / and /metrics.\n");
-    return answer(out, r, NOT_FOUND, "text/plain", &p);
+    return answer(connection, out, r, NOT_FOUND, "text/plain", &p);
 }
 
-static bool refuse(ssl_port *out, const http_request *r, const char *status)
+static ssl_served refuse(ssl_connection *connection, ssl_port *out, const http_request *r,
+                         const char *status)
 {
     page p = {.length = 0};
     add(&p, "%s\n", status);
-    return answer(out, r, status, "text/plain", &p);
+    return answer(connection, out, r, status, "text/plain", &p);
 }
 
-/* One request; the connection is parked until the next, and while one is not whole. */
+/* One request; the connection is parked until the next, and while a request or an answer is not whole. */
 static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out, void *user)
 {
     (void)user;
     http_request r = {.keep_alive = false};
     const char *refusal = NULL;
-    http_arrival arrival = http_receive(connection, in, PATIENCE_MS, &r, &refusal);
-    if (arrival == HTTP_PART || arrival == HTTP_GONE) {
-        return arrival == HTTP_PART ? SALLY_KEEP : SALLY_DONE;
+    if (http_is_answering(connection)) {
+        return http_go_on(connection, out);
     }
-    bool served = arrival == HTTP_WHOLE ? answer_path(ssl_connection_server(connection), out, &r)
-                                        : refuse(out, &r, refusal);
-    return served && r.keep_alive ? SALLY_KEEP : SALLY_DONE;
+    switch (http_receive(connection, in, PATIENCE_MS, &r, &refusal)) {
+    case HTTP_PART: return SALLY_KEEP;
+    case HTTP_WHOLE: return answer_path(connection, out, &r);
+    case HTTP_REFUSED: return refuse(connection, out, &r, refusal);
+    case HTTP_GONE: break;
+    }
+    return SALLY_DONE;
 }
 
 int main(int argc, char **argv)
