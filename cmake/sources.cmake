@@ -27,6 +27,7 @@ set(sally_l2_net
     addr.c
     resolve.c
     sock.c
+    unix_file.c
     proxy.c
     trust.c
     proxied.c
@@ -124,7 +125,12 @@ set(sally_l6_ends
     listener_make.c
     listener_open.c
     listener_fd.c
+    bundle.c
     handover.c
+    offer.c
+    offer_words.c
+    fetch.c
+    take_over.c
     listener_context.c
     handshakes.c
     ssl_sync.c)

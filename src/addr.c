@@ -100,6 +100,12 @@ static bool parse_unix(const char *path, sally_addr *addr)
     return true;
 }
 
+bool sally_addr_parse_local(const char *name, sally_addr *addr)
+{
+    memset(addr, 0, sizeof *addr);
+    return (name[0] == '/' || name[0] == '@') && name[1] != '\0' && parse_unix(name, addr);
+}
+
 bool sally_addr_parse(const char *text, int port, sally_addr *addr)
 {
     memset(addr, 0, sizeof *addr);

@@ -17,6 +17,9 @@ typedef struct sally_addr {
 /* A numeric IPv4 or IPv6 address (with a zone id, "fe80::1%eth0") or "unix:/path"; false for any
  * other text, which is then a name to look up (B8). */
 bool sally_addr_parse(const char *text, int port, sally_addr *addr);
+/* A Unix socket by the name that environments and options have for it: "/path" or "@name", without
+ * "unix:". False for any other text, and one that is too long. */
+bool sally_addr_parse_local(const char *name, sally_addr *addr);
 /* The address without its port: "127.0.0.1", "fe80::1%eth0", "unix:/path", "unix:" if unnamed,
  * "unix:@name" for an abstract one. IPv4-mapped IPv6 ("::ffff:1.2.3.4") is written as IPv4. */
 void sally_addr_text(const sally_addr *addr, char *text, size_t size);

@@ -2,7 +2,7 @@
  *
  * No state of its own: the environment is, which the caller keeps from other threads meanwhile.
  */
-#include "sallyport/inherit.h"
+#include "inherit.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,7 +12,6 @@
 
 #include "error.h"
 #include "fd.h"
-#include "inherit.h"
 
 static const char call[] = "ssl_inherited_fds";
 
@@ -69,7 +68,7 @@ static ssl_status keep_from_children(long count, ssl_error *err)
 /* The next name of the list, or "unknown" where there is no list. */
 static void take_name(const char **names, char name[SALLY_INHERITED_NAME_SIZE])
 {
-    const char *text = *names != NULL ? *names : "unknown";
+    const char *text = *names != NULL ? *names : SALLY_INHERITED_UNNAMED;
     size_t length = strcspn(text, ":");
     size_t room = SALLY_INHERITED_NAME_SIZE - 1;
     size_t kept = length < room ? length : room;
@@ -80,13 +79,25 @@ static void take_name(const char **names, char name[SALLY_INHERITED_NAME_SIZE])
     }
 }
 
-static ssl_status check_names(const char *names, long count, ssl_error *err)
+void sally_inherited_fill(ssl_inherited *entry, int fd, const char **names)
+{
+    memset(entry, 0, sizeof *entry);
+    entry->fd = fd;
+    take_name(names, entry->name);
+}
+
+long sally_inherited_count_names(const char *names)
 {
     long found = 1;
-    for (const char *c = names; names != NULL && *c != '\0'; c++) {
-        found += *c == ':';
+    for (; *names != '\0'; names++) {
+        found += *names == ':';
     }
-    return names == NULL || found == count
+    return found;
+}
+
+static ssl_status check_names(const char *names, long count, ssl_error *err)
+{
+    return names == NULL || sally_inherited_count_names(names) == count
                ? SALLY_OK
                : fail_variable(SALLY_LISTEN_FDNAMES, "there must be a name for each descriptor",
                                err);
@@ -109,9 +120,7 @@ static ssl_status find(ssl_inherited *list, size_t room, size_t *count, ssl_erro
     }
     *count = (size_t)there;
     for (size_t i = 0; i < room && i < *count; i++) {
-        memset(&list[i], 0, sizeof list[i]);
-        list[i].fd = SALLY_INHERITED_FIRST + (int)i;
-        take_name(&names, list[i].name);
+        sally_inherited_fill(&list[i], SALLY_INHERITED_FIRST + (int)i, &names);
     }
     return SALLY_OK;
 }

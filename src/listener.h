@@ -10,21 +10,13 @@
 #ifndef SALLY_LISTENER_H
 #define SALLY_LISTENER_H
 
-#include <sys/types.h>
-
 #include "handshakes.h"
 #include "resolve.h"
 #include "sallyport/listener.h"
 #include "sync.h"
+#include "unix_file.h"
 
 #define SALLY_LISTENER_FDS_MAX SALLY_RESOLVE_MAX
-
-/* The file of a Unix socket, to be removed with it: unless another has taken its place by then. */
-typedef struct sally_unix_file {
-    bool exists;
-    dev_t device;
-    ino_t inode;
-} sally_unix_file;
 
 struct ssl_listener {
     /* constant: */
@@ -74,6 +66,11 @@ ssl_status sally_listener_make(const sally_listener_setup *setup, ssl_listener *
                                ssl_error *err);
 /* Frees one that got no socket. */
 void sally_listener_discard(ssl_listener *l);
+
+/* ---- in listener_fd.c, for whoever takes a socket that listens already ------------------------ */
+
+/* Looks at it, and changes nothing: USAGE in the name of `call`; its address. */
+ssl_status sally_listener_check_fd(const char *call, int fd, sally_addr *local, ssl_error *err);
 
 /* ---- in listener_open.c -------------------------------------------------------------------- */
 

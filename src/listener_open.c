@@ -9,8 +9,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "listener.h"
@@ -56,25 +54,6 @@ typedef struct opening {
     sally_addr failed;
 } opening;
 
-static void remember_unix_file(ssl_listener *l)
-{
-    struct stat file;
-    const char *path = sally_addr_unix_path(&l->local);
-    if (path != NULL && lstat(path, &file) == 0) {
-        l->unix_file = (sally_unix_file){true, file.st_dev, file.st_ino};
-    }
-}
-
-static void remove_unix_file(const ssl_listener *l)
-{
-    struct stat file;
-    const char *path = sally_addr_unix_path(&l->local);
-    if (l->unix_file.exists && lstat(path, &file) == 0 && file.st_dev == l->unix_file.device &&
-        file.st_ino == l->unix_file.inode) {
-        (void)unlink(path);
-    }
-}
-
 void sally_listener_leave_file(ssl_listener *l)
 {
     sally_mutex_lock(&l->lock);
@@ -84,7 +63,7 @@ void sally_listener_leave_file(ssl_listener *l)
 
 void sally_listener_close_fds(ssl_listener *l)
 {
-    remove_unix_file(l);
+    sally_unix_file_remove(&l->local, &l->unix_file);
     for (int i = 0; i < l->fd_count; i++) {
         sally_sock_close(l->fds[i]);
     }
@@ -117,7 +96,7 @@ static int learn_local(ssl_listener *l)
     }
     int error = sally_sock_local(l->fds[0], &l->local);
     if (error == 0) {
-        remember_unix_file(l);
+        sally_unix_file_remember(&l->local, &l->unix_file);
     }
     return error;
 }

@@ -9,8 +9,10 @@
 #include <errno.h>
 
 #include "error.h"
+#include "fd.h"
 #include "http.h"
 #include "linger.h"
+#include "listener.h"
 #include "mem.h"
 #include "ossl.h"
 #include "prometheus.h"
@@ -21,8 +23,6 @@
 enum { BACKLOG = 64, RETRY_MS = 100, STACK_BYTES = 128 * 1024, PORT_MAX = 65535 };
 
 #define TYPE "text/plain; version=0.0.4; charset=utf-8"
-
-static const char call[] = "ssl_metrics_listen";
 
 typedef struct visitor {
     int fd; /* -1: nobody */
@@ -314,10 +314,18 @@ static ssl_metrics_port *new_port(const ssl_metrics_port_options *options)
     return p;
 }
 
-static ssl_status open_socket(ssl_metrics_port *p, const sally_addr *addr, ssl_error *err)
+/* What a call asks for. */
+typedef struct request {
+    const char *call;
+    const ssl_metrics_port_options *options;
+    sally_addr addr; /* to listen at, or of the socket that is there already: */
+    int fd;          /* -1: none */
+} request;
+
+static ssl_status open_socket(ssl_metrics_port *p, const request *asked, ssl_error *err)
 {
     const sally_sock_listen how = {.backlog = BACKLOG, .reuse = true};
-    int error = sally_sock_listen_on(addr, &how, &p->fd);
+    int error = sally_sock_listen_on(&asked->addr, &how, &p->fd);
     if (error == 0) {
         error = sally_sock_local(p->fd, &p->local);
     }
@@ -325,97 +333,148 @@ static ssl_status open_socket(ssl_metrics_port *p, const sally_addr *addr, ssl_e
         return SALLY_OK;
     }
     char where[SALLY_ADDR_TEXT_SIZE];
-    sally_addr_text_port(addr, where, sizeof where);
-    return sally_fail_errno(err, error, SALLY_PHASE_LISTEN, "%s: cannot listen on %s%s", call,
-                            where, error == EADDRINUSE ? " (port 0 picks a free one)" : "");
+    sally_addr_text_port(&asked->addr, where, sizeof where);
+    return sally_fail_errno(err, error, SALLY_PHASE_LISTEN, "%s: cannot listen on %s%s",
+                            asked->call, where,
+                            error == EADDRINUSE ? " (port 0 picks a free one)" : "");
 }
 
-static ssl_status start(ssl_metrics_port *p, const sally_addr *addr, ssl_error *err)
+static ssl_status adopt_socket(ssl_metrics_port *p, const request *asked, ssl_error *err)
+{
+    int error = sally_fd_adopt(asked->fd);
+    if (error != 0) {
+        return sally_fail_errno(err, error, SALLY_PHASE_LISTEN, "%s: descriptor %d", asked->call,
+                                asked->fd);
+    }
+    p->fd = asked->fd;
+    p->local = asked->addr;
+    return SALLY_OK;
+}
+
+static ssl_status start(ssl_metrics_port *p, const request *asked, ssl_error *err)
 {
     ssl_status status = ssl_break_new(NULL, &p->stop, err);
     if (status == SALLY_OK) {
-        status = open_socket(p, addr, err);
+        status = asked->fd < 0 ? open_socket(p, asked, err) : adopt_socket(p, asked, err);
     }
     if (status != SALLY_OK) {
         return status;
     }
     int error = sally_thread_start(&p->thread, STACK_BYTES, serve, p);
-    return error == 0 ? SALLY_OK
-                      : sally_fail_errno(err, error, SALLY_PHASE_LISTEN,
-                                         "%s: cannot start a thread", call);
+    if (error == 0) {
+        return SALLY_OK;
+    }
+    p->fd = asked->fd < 0 ? p->fd : -1; /* the caller's still */
+    return sally_fail_errno(err, error, SALLY_PHASE_LISTEN, "%s: cannot start a thread",
+                            asked->call);
 }
 
 /* ---- the calls ----------------------------------------------------------------------------- */
 
-static ssl_status fail_usage(ssl_error *err, const char *why)
+static ssl_status fail_usage(ssl_error *err, const char *call, const char *why)
 {
     return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: %s", call, why);
 }
 
-static ssl_status check_options(const ssl_metrics_port_options *options, ssl_error *err)
+static ssl_status check_options(const request *asked, ssl_error *err)
 {
+    const ssl_metrics_port_options *options = asked->options;
     if (options->timeout_ms < 1) {
-        return fail_usage(err, "options.timeout_ms must be 1 at least");
+        return fail_usage(err, asked->call, "options.timeout_ms must be 1 at least");
     }
     if (options->sources == NULL || options->source_count == 0) {
-        return fail_usage(err, "options.sources names no server");
+        return fail_usage(err, asked->call, "options.sources names no server");
     }
     ssl_status status = SALLY_OK;
     for (size_t i = 0; i < options->source_count && status == SALLY_OK; i++) {
         const ssl_metrics_source *source = &options->sources[i];
-        status = source->server != NULL
-                     ? sally_metrics_check_labels(source->labels, source->label_count, call, err)
-                     : fail_usage(err, "the server of a source is NULL");
+        status =
+            source->server != NULL
+                ? sally_metrics_check_labels(source->labels, source->label_count, asked->call, err)
+                : fail_usage(err, asked->call, "the server of a source is NULL");
     }
     return status;
 }
 
-static ssl_status find_address(int port, const char *host, sally_addr *addr, ssl_error *err)
+static ssl_status find_address(int port, request *asked, ssl_error *err)
 {
+    const char *host = asked->options->host != NULL ? asked->options->host : "127.0.0.1";
     if (port < 0 || port > PORT_MAX) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN,
-                          "%s: port %d is out of range; it must be 1 to %d, and 0 picks one", call,
-                          port, PORT_MAX);
+                          "%s: port %d is out of range; it must be 1 to %d, and 0 picks one",
+                          asked->call, port, PORT_MAX);
     }
-    host = host != NULL ? host : "127.0.0.1";
-    if (!sally_addr_is_ip(host) || !sally_addr_parse(host, port, addr)) {
+    if (!sally_addr_is_ip(host) || !sally_addr_parse(host, port, &asked->addr)) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN,
                           "%s: options.host \"%.100s\" is no numeric address, as 127.0.0.1 or ::1",
-                          call, host);
+                          asked->call, host);
     }
     return SALLY_OK;
 }
 
-ssl_status ssl_metrics_listen(int port, const ssl_metrics_port_options *options,
-                              ssl_metrics_port **metrics_port, ssl_error *err)
+static ssl_status check_socket(request *asked, ssl_error *err)
+{
+    if (asked->options->host != NULL) {
+        return fail_usage(err, asked->call, "options.host is set, but the socket has its own");
+    }
+    return sally_listener_check_fd(asked->call, asked->fd, &asked->addr, err);
+}
+
+/* The way in of both calls: what they share of their arguments. */
+static ssl_status begin(const request *asked, ssl_metrics_port **metrics_port, ssl_error *err)
 {
     sally_ossl_begin();
     if (metrics_port == NULL) {
-        return fail_usage(err, "metrics_port is NULL");
+        return fail_usage(err, asked->call, "metrics_port is NULL");
     }
     *metrics_port = NULL;
-    if (options == NULL) {
-        return fail_usage(err, "options is NULL");
-    }
-    sally_addr addr;
-    ssl_status status = find_address(port, options->host, &addr, err);
-    if (status == SALLY_OK) {
-        status = check_options(options, err);
-    }
+    return asked->options != NULL ? SALLY_OK : fail_usage(err, asked->call, "options is NULL");
+}
+
+static ssl_status make(const request *asked, ssl_metrics_port **metrics_port, ssl_error *err)
+{
+    ssl_status status = check_options(asked, err);
     if (status != SALLY_OK) {
         return status;
     }
-    ssl_metrics_port *made = new_port(options);
+    ssl_metrics_port *made = new_port(asked->options);
     if (made == NULL) {
-        return sally_fail_memory(err, SALLY_PHASE_LISTEN, call);
+        return sally_fail_memory(err, SALLY_PHASE_LISTEN, asked->call);
     }
-    status = start(made, &addr, err);
+    status = start(made, asked, err);
     if (status == SALLY_OK) {
         *metrics_port = made;
     } else {
         free_port(made);
     }
     return status;
+}
+
+ssl_status ssl_metrics_listen(int port, const ssl_metrics_port_options *options,
+                              ssl_metrics_port **metrics_port, ssl_error *err)
+{
+    request asked = {.call = "ssl_metrics_listen", .options = options, .fd = -1};
+    ssl_status status = begin(&asked, metrics_port, err);
+    if (status == SALLY_OK) {
+        status = find_address(port, &asked, err);
+    }
+    return status == SALLY_OK ? make(&asked, metrics_port, err) : status;
+}
+
+ssl_status ssl_metrics_listen_fd(int fd, const ssl_metrics_port_options *options,
+                                 ssl_metrics_port **metrics_port, ssl_error *err)
+{
+    request asked = {.call = "ssl_metrics_listen_fd", .options = options, .fd = fd};
+    ssl_status status = begin(&asked, metrics_port, err);
+    if (status == SALLY_OK) {
+        status = check_socket(&asked, err);
+    }
+    return status == SALLY_OK ? make(&asked, metrics_port, err) : status;
+}
+
+int ssl_metrics_port_fd(const ssl_metrics_port *metrics_port)
+{
+    return metrics_port != NULL ? metrics_port->fd : -1;
 }
 
 ssl_status ssl_metrics_port_addresses(const ssl_metrics_port *metrics_port, ssl_endpoints *ends,

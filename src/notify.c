@@ -32,10 +32,7 @@ static ssl_status find_supervisor(const char *call, sally_addr *addr, ssl_error 
         return sally_fail(err, SALLY_UNSUPPORTED, SALLY_PHASE_SERVE,
                           "%s: there is no supervisor: NOTIFY_SOCKET is not set", call);
     }
-    char text[SALLY_ADDR_TEXT_SIZE];
-    int length = snprintf(text, sizeof text, "unix:%s", name);
-    bool is_local = (name[0] == '/' || name[0] == '@') && name[1] != '\0';
-    if (!is_local || length >= (int)sizeof text || !sally_addr_parse(text, 0, addr)) {
+    if (!sally_addr_parse_local(name, addr)) {
         return sally_fail(
             err, SALLY_CONFIG, SALLY_PHASE_SERVE,
             "%s: NOTIFY_SOCKET is \"%.128s\"; it must be the path of a Unix socket, or "

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -108,11 +109,20 @@ static int set_listen_options(int fd, int family, const sally_sock_listen *how)
     return error != 0 ? error : set_flag(fd, IPPROTO_TCP, TCP_NODELAY, true);
 }
 
+/* The file that the bind of a Unix socket has made does not outlive a failure. */
 static int bind_and_listen(int fd, const sally_addr *addr, int backlog)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&addr->storage;
     int error = errno_of(must_fail() ? -1 : bind(fd, sa, addr->length));
-    return error != 0 ? error : errno_of(must_fail() ? -1 : listen(fd, backlog));
+    if (error != 0) {
+        return error;
+    }
+    error = errno_of(must_fail() ? -1 : listen(fd, backlog));
+    const char *path = error != 0 ? sally_addr_unix_path(addr) : NULL;
+    if (path != NULL) {
+        (void)unlink(path);
+    }
+    return error;
 }
 
 int sally_sock_listen_on(const sally_addr *addr, const sally_sock_listen *how, int *fd)
@@ -275,6 +285,97 @@ int sally_sock_remote(int fd, sally_addr *addr)
         must_fail() ? -1 : getpeername(fd, (struct sockaddr *)&addr->storage, &addr->length));
     addr->length = error == 0 ? addr->length : 0;
     return error;
+}
+
+/* ---- records and descriptors --------------------------------------------------------------- */
+
+int sally_sock_open_records(int family, int *fd)
+{
+    *fd = must_fail() ? -1 : socket(family, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return errno_of(*fd);
+}
+
+/* Linux makes the file with the mode of the socket (unix(7)): it is never wider, and umask, which is the
+ * whole process's, is left alone. */
+int sally_sock_listen_private(int fd, const sally_addr *addr, int backlog)
+{
+    int error = errno_of(must_fail() ? -1 : fchmod(fd, S_IRUSR | S_IWUSR));
+    return error != 0 ? error : bind_and_listen(fd, addr, backlog);
+}
+
+int sally_sock_peer(int fd, pid_t *pid, uid_t *user)
+{
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof peer;
+    int error = errno_of(must_fail() ? -1 : getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size));
+    *pid = peer.pid;
+    *user = peer.uid;
+    return error;
+}
+
+/* Room for the descriptors of a message, aligned as the kernel wants it. */
+typedef union parcel_room {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int) * SALLY_PARCEL_FDS_MAX)];
+} parcel_room;
+
+static void pack_fds(struct msghdr *message, const sally_parcel *parcel)
+{
+    size_t size = sizeof(int) * (size_t)parcel->fd_count;
+    message->msg_controllen = CMSG_SPACE(size);
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(header), parcel->fds, size);
+}
+
+sally_io sally_sock_send_parcel(int fd, const sally_parcel *parcel, int *sys_errno)
+{
+    parcel_room room = {.bytes = {0}};
+    struct iovec bytes = {.iov_base = parcel->bytes, .iov_len = parcel->length};
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &room};
+    ssize_t sent;
+    pack_fds(&message, parcel);
+    do {
+        sent = must_fail() ? -1 : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? failed_io(sys_errno) : SALLY_IO_DONE;
+}
+
+/* The kernel has opened them for us: each of them is taken, whatever the rest of the message is worth. */
+static void unpack_fds(struct msghdr *message, sally_parcel *parcel)
+{
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(message); h != NULL; h = CMSG_NXTHDR(message, h)) {
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+            size_t size = h->cmsg_len - CMSG_LEN(0);
+            memcpy(parcel->fds + parcel->fd_count, CMSG_DATA(h), size);
+            parcel->fd_count += (int)(size / sizeof(int));
+        }
+    }
+}
+
+sally_io sally_sock_receive_parcel(int fd, sally_parcel *parcel, int *sys_errno)
+{
+    parcel_room room = {.bytes = {0}};
+    struct iovec bytes = {.iov_base = parcel->bytes, .iov_len = parcel->length};
+    struct msghdr message = {.msg_iov = &bytes,
+                             .msg_iovlen = 1,
+                             .msg_control = &room,
+                             .msg_controllen = sizeof room.bytes};
+    ssize_t got;
+    parcel->length = 0;
+    parcel->fd_count = 0;
+    do {
+        got = must_fail() ? -1 : recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return failed_io(sys_errno);
+    }
+    unpack_fds(&message, parcel);
+    parcel->length = (size_t)got;
+    parcel->cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    return got > 0 || parcel->fd_count > 0 ? SALLY_IO_DONE : SALLY_IO_END;
 }
 
 /* Linux closes the fd even when close(2) says EINTR; a second close could hit another's fd. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "addr.h"
 #include "transport.h"
@@ -47,6 +48,31 @@ int sally_sock_type(int fd, int *type);
 int sally_sock_is_listening(int fd, bool *listening);
 int sally_sock_local(int fd, sally_addr *addr);
 int sally_sock_remote(int fd, sally_addr *addr);
+
+/* Unix sockets of records (SOCK_SEQPACKET), over which processes of one machine pass descriptors. */
+int sally_sock_open_records(int family, int *fd);
+/* Its file, where it has one, is its owner's alone (0600) from the first moment on. A file that is there
+ * already: EADDRINUSE. */
+int sally_sock_listen_private(int fd, const sally_addr *addr, int backlog);
+/* The process at the other end and its user, as they were when it connected or listened. */
+int sally_sock_peer(int fd, pid_t *pid, uid_t *user);
+
+/* The most descriptors of one record (SCM_MAX_FD of the kernel). */
+#define SALLY_PARCEL_FDS_MAX 253
+/* A record with descriptors. */
+typedef struct sally_parcel {
+    char *bytes;
+    size_t length; /* to receive: the room; then what came */
+    int fds[SALLY_PARCEL_FDS_MAX];
+    int fd_count;
+    bool cut; /* received: there was more of either than there was room for */
+} sally_parcel;
+/* Whole or not at all. *sys_errno is written with SALLY_IO_FAILED only. */
+sally_io sally_sock_send_parcel(int fd, const sally_parcel *parcel, int *sys_errno);
+/* The descriptors are close-on-exec and the caller's, those of a cut parcel too; none but with
+ * SALLY_IO_DONE. */
+sally_io sally_sock_receive_parcel(int fd, sally_parcel *parcel, int *sys_errno);
+
 /* Closes exactly once; EINTR does not close again. */
 void sally_sock_close(int fd);
 

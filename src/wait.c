@@ -156,6 +156,15 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
     }
 }
 
+ssl_status sally_wait_readable(int fd, const sally_scope *scope, ssl_phase phase, ssl_error *err)
+{
+    struct pollfd fds[1 + SALLY_WAIT_SPARE] = {{.fd = fd, .events = POLLIN}};
+    sally_wait wait = {.fds = fds, .count = 1, .scope = scope, .phase = phase};
+    ssl_status status = SALLY_OK;
+    (void)sally_wait_run(&wait, &status, err);
+    return status;
+}
+
 bool sally_wait_is_hung_up(int fd)
 {
     struct pollfd look = {.fd = fd};

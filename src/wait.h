@@ -40,6 +40,9 @@ typedef struct sally_wait {
  * wins over readiness (B2). */
 sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err);
 
+/* Sleeps until there is something to read, or the scope stops it: OK, or BREAK, TIMEOUT or SYSTEM. */
+ssl_status sally_wait_readable(int fd, const sally_scope *scope, ssl_phase phase, ssl_error *err);
+
 /* Whether the fd is hung up or in error now. Never blocks. */
 bool sally_wait_is_hung_up(int fd);
 /* Whether there is something to read, or to accept. Never blocks. */

@@ -164,6 +164,17 @@ typedef struct ssl_metrics_port ssl_metrics_port;
  */
 SALLY_API ssl_status ssl_metrics_listen(int port, const ssl_metrics_port_options *options,
                                         ssl_metrics_port **metrics_port, ssl_error *err);
+/**
+ * ssl_metrics_listen on a socket that listens already: one that was inherited or fetched (inherit.h, handover.h).
+ * options->host must be NULL. Makes the socket non-blocking and close-on-exec.
+ * Ownership: takes `fd` on success only; the rest is as there. Threads: any.
+ * Errors: USAGE (what ssl_listen_fd says of a descriptor, too), SYSTEM (no thread), MEMORY. Keeps: W8, W9.
+ */
+SALLY_API ssl_status ssl_metrics_listen_fd(int fd, const ssl_metrics_port_options *options,
+                                           ssl_metrics_port **metrics_port, ssl_error *err);
+/** Its listening socket, for ssl_hand_over_options.fds and ssl_offer_options.fds; -1 for NULL.
+ *  Ownership: borrowed. Threads: any. Keeps: W8. */
+SALLY_API int ssl_metrics_port_fd(const ssl_metrics_port *metrics_port);
 /** Where it is. The remote end is empty. Threads: any. Errors: USAGE. */
 SALLY_API ssl_status ssl_metrics_port_addresses(const ssl_metrics_port *metrics_port,
                                                 ssl_endpoints *ends, ssl_error *err);

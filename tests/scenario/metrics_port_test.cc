@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -135,6 +136,36 @@ TEST_F(Scraping, W9_EachScrapeIsAsOfNow)
     EXPECT_TRUE(has(answer_to(number_of(port), kGet), "_connections_accepted_total 1\n"));
     service.drain(0, 0);
     EXPECT_TRUE(has(answer_to(number_of(port), kGet), "_connections_open 0\n")) << "drained";
+}
+
+// As after a hand-over: one socket, two ports, and the first one goes.
+TEST_F(Scraping, W8_W9_ASocketThatListensAlready)
+{
+    Service service(echo_once);
+    MetricsPort old = listen(service);
+    EXPECT_EQ(-1, ssl_metrics_port_fd(nullptr));
+    ssl_metrics_source source = {service.get(), nullptr, 0, {}};
+    ssl_metrics_port_options options = SALLY_METRICS_PORT_OPTIONS;
+    options.sources = &source;
+    options.source_count = 1;
+    ssl_metrics_port *made = nullptr;
+    ssl_error err;
+    Fd shared(fcntl(ssl_metrics_port_fd(old.get()), F_DUPFD_CLOEXEC, 0));
+    ASSERT_TRUE(is(SALLY_OK, ssl_metrics_listen_fd(shared.get(), &options, &made, &err), err));
+    (void)shared.release();
+    MetricsPort port(made);
+    EXPECT_EQ(number_of(old), number_of(port));
+    old.reset();
+    EXPECT_TRUE(has(answer_to(number_of(port), kGet), "_connections_accepted_total 0\n"));
+
+    Fd silent(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_metrics_listen_fd(silent.get(), &options, &made, &err), err));
+    EXPECT_EQ(nullptr, made);
+    EXPECT_TRUE(has(err.text, "ssl_metrics_listen_fd: descriptor")) << err.text;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_metrics_listen_fd(-1, &options, &made, &err), err));
+    options.host = "127.0.0.1";
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_metrics_listen_fd(silent.get(), &options, &made, &err), err));
+    EXPECT_TRUE(has(err.text, "options.host")) << err.text;
 }
 
 TEST_F(Scraping, W9_WhatIsNoScrapeIsRefused)

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,6 +127,27 @@ TEST_F(HandOver, W8_AllDescriptorsOfAllListenersInTurn)
     options.names = names;
     options.count = 2;
     ASSERT_TRUE(is(SALLY_OK, ssl_hand_over(&options, &pid, &err), err));
+    expect_end(0);
+}
+
+// Sockets of other kinds go too, behind the listeners'; what has no name is unknown.
+TEST_F(HandOver, W8_OtherListeningSocketsGoTooBehindThem)
+{
+    FdGuard fds;
+    Fd plain(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int others[] = {plain.get()};
+    const char *other_names[] = {"metrics"};
+    options.fds = others;
+    options.fd_names = other_names;
+    options.fd_count = 1;
+    EXPECT_TRUE(is(SALLY_USAGE, hand_over(""), err));
+    EXPECT_NE(nullptr, std::strstr(err.text, "is no listening socket")) << err.text;
+    ASSERT_EQ(0, listen(plain.get(), 4));
+    ASSERT_TRUE(
+        is(SALLY_OK,
+           hand_over("[ \"$LISTEN_FDNAMES\" = unknown:metrics ] && [ -S /proc/self/fd/4 ] && "
+                     "printf R >&5; exit 0"),
+           err));
     expect_end(0);
 }
 

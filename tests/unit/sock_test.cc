@@ -388,6 +388,14 @@ TEST_F(UnixSock, AFileThatIsThereIsNotRemoved)
     EXPECT_EQ(access(path.c_str(), F_OK), 0);
 }
 
+TEST_F(UnixSock, OneThatCannotListenLeavesNoFile)
+{
+    sally_sock_fail_at(3, EOPNOTSUPP); // after socket and bind
+    EXPECT_EQ(listen_on("unix:" + path), EOPNOTSUPP);
+    sally_sock_fail_at(0, 0);
+    EXPECT_EQ(listen_on("unix:" + path), 0);
+}
+
 TEST_F(UnixSock, AnAbstractNameHasNoFile)
 {
     connect_pair("unix:@sallyport-test-" + directory.substr(directory.size() - 6));
