@@ -22,23 +22,6 @@ int some_free_port()
     return ClosedPort().port();
 }
 
-int number_after(Process *process, const std::string &mark)
-{
-    if (!process->wait_for_output(mark)) {
-        return 0;
-    }
-    std::string digits;
-    auto is_whole = [&] { // its digits may come in two reads
-        std::string said = process->out();
-        size_t from = said.find(mark) + mark.size();
-        size_t end = said.find_first_not_of("0123456789", from);
-        digits = said.substr(from, end - from);
-        return end != std::string::npos;
-    };
-    EXPECT_TRUE(eventually(is_whole, 20)) << process->out();
-    return digits.empty() ? 0 : std::stoi(digits);
-}
-
 static std::vector<std::string> s_server(const std::string &version,
                                          const std::vector<std::string> &more)
 {
@@ -57,7 +40,7 @@ static std::vector<std::string> s_server(const std::string &version,
 }
 
 SServer::SServer(const std::string &version, const std::vector<std::string> &more)
-    : Process(s_server(version, more)), port_(number_after(this, "ACCEPT 127.0.0.1:"))
+    : Process(s_server(version, more)), port_(number_after("ACCEPT 127.0.0.1:"))
 {
 }
 

@@ -23,9 +23,6 @@ std::string localhost(int port);
 // A port that nobody has, for servers that cannot pick one for themselves.
 int some_free_port();
 
-// The number behind `mark` in its output; 0, and a test failure, when it does not come.
-int number_after(Process *process, const std::string &mark);
-
 // openssl s_server with server.pem, on a port that it picks. It sends each line back to front.
 class SServer : public Process
 {

@@ -39,7 +39,7 @@ class RacketServer : public Process
     // Where it listens with the certificate `stem`, once it does.
     int port(const std::string &stem = "server")
     {
-        return number_after(this, "port of " + cert_stem(stem) + " is ");
+        return Process::number_after("port of " + cert_stem(stem) + " is ");
     }
     // What it said, all of it.
     std::string said()

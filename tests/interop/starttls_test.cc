@@ -28,7 +28,7 @@ class MailServer : public Process
     explicit MailServer(const std::string &stem = "server", int limit_ms = kBoundMs)
         : Process({built("tests/interop/starttls/mail_server"), cert_stem(stem) + ".pem",
                    cert_stem(stem) + "-key.pem", "0", std::to_string(limit_ms)}),
-          port_(number_after(this, "port "))
+          port_(number_after("port "))
     {
     }
     int port() const
@@ -161,7 +161,7 @@ TEST(StartTls, P7_TheClientOfThePageIsUpgradedByRacket)
 {
     SKIP_WITHOUT("racket");
     Process server(racket("starttls.rkt", {cert_stem("server")}));
-    MailClient client(number_after(&server, "port "));
+    MailClient client(server.number_after("port "));
     EXPECT_EQ(0, client.wait()) << client.err();
     EXPECT_EQ(kConversation, client.out());
     EXPECT_EQ(0, server.wait()) << server.err();

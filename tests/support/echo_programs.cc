@@ -20,12 +20,8 @@ std::vector<std::string> server_words(std::vector<std::string> more)
 } // namespace
 
 ListeningProgram::ListeningProgram(std::vector<std::string> words, const ProcessOptions &options)
-    : Process(std::move(words), options)
+    : Process(std::move(words), options), port_(number_after("listening on 127.0.0.1:"))
 {
-    if (wait_for_output("\n")) {
-        std::string line = out();
-        port_ = std::stoi(line.substr(line.rfind(':') + 1));
-    }
 }
 
 void ListeningProgram::drain()

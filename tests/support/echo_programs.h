@@ -10,8 +10,8 @@
 namespace sallytest
 {
 
-// A program that says "listening on ADDRESS:PORT", as the servers among the examples do; port() is 0, and
-// the test has failed, when it does not.
+// A program that says "listening on 127.0.0.1:PORT", as the servers among the examples do; port() is 0, and the
+// test has failed, when it does not.
 class ListeningProgram : public Process
 {
   public:
@@ -24,7 +24,7 @@ class ListeningProgram : public Process
     void drain();
 
   private:
-    int port_ = 0;
+    int port_;
 };
 
 // echo_server on a port that the kernel picks.

@@ -274,6 +274,23 @@ bool Process::wait_for_errors(const std::string &text, int seconds)
     return wait_for(err_, text, seconds);
 }
 
+int Process::number_after(const std::string &mark, int seconds)
+{
+    if (!wait_for_output(mark, seconds)) {
+        return 0;
+    }
+    std::string digits;
+    auto is_whole = [&] { // its digits may come in two reads
+        std::string said = out();
+        size_t from = said.find(mark) + mark.size();
+        size_t end = said.find_first_not_of("0123456789", from);
+        digits = said.substr(from, end - from);
+        return end != std::string::npos;
+    };
+    EXPECT_TRUE(eventually(is_whole, seconds)) << out();
+    return digits.empty() ? 0 : std::stoi(digits);
+}
+
 bool Process::wait_until_blocked(int number, int seconds)
 {
     bool blocked = eventually(

@@ -48,6 +48,9 @@ class Process
     // False, and a test failure with what it said, when the text does not come.
     bool wait_for_output(const std::string &text, int seconds = 20);
     bool wait_for_errors(const std::string &text, int seconds = 20);
+    // The number right behind `mark` in its output, once all its digits are there: a port that it picked. 0, and
+    // a test failure, when it does not come.
+    int number_after(const std::string &mark, int seconds = 20);
     // Until it handles signal `number` and all its threads sleep: it is blocked in the call under test.
     bool wait_until_blocked(int number, int seconds = 20);
 
