@@ -1,7 +1,7 @@
 /* Signals as errands.
  *
- * Each kind has a token, and the tokens are a chain, stop above upgrade above reload: so a wait on the last
- * hears of all three, and none hides another. A deadline below them lets the wait end in time to tell the
+ * Each kind has a token, and the tokens are a chain, stop above upgrade above taken above reload: so a wait
+ * on the last hears of all of them, and none hides another. A deadline below them lets the wait end in time to tell the
  * supervisor that we are alive.
  */
 #include "errands.h"
@@ -14,7 +14,8 @@ bool open_errands(errands *e, ssl_error *err)
     return ssl_watchdog_timeout_ms(&e->watchdog_ms, err) == SALLY_OK &&
            ssl_break_new(NULL, &e->stop, err) == SALLY_OK &&
            ssl_break_new(e->stop, &e->upgrade, err) == SALLY_OK &&
-           ssl_break_new(e->upgrade, &e->reload, err) == SALLY_OK &&
+           ssl_break_new(e->upgrade, &e->taken, err) == SALLY_OK &&
+           ssl_break_new(e->taken, &e->reload, err) == SALLY_OK &&
            ssl_break_on_signal(SIGTERM, e->stop, err) == SALLY_OK &&
            ssl_break_on_signal(SIGINT, e->stop, err) == SALLY_OK &&
            ssl_break_on_signal(SIGUSR2, e->upgrade, err) == SALLY_OK &&
@@ -24,6 +25,7 @@ bool open_errands(errands *e, ssl_error *err)
 void close_errands(errands *e)
 {
     ssl_break_release(e->reload);
+    ssl_break_release(e->taken);
     ssl_break_release(e->upgrade);
     ssl_break_release(e->stop);
 }
@@ -51,6 +53,10 @@ static errand what_came(const errands *e)
     if (ssl_break_pending(e->upgrade, NULL, NULL)) {
         ssl_break_clear(e->upgrade);
         return ERRAND_UPGRADE;
+    }
+    if (ssl_break_pending(e->taken, NULL, NULL)) {
+        ssl_break_clear(e->taken);
+        return ERRAND_LEAVE;
     }
     ssl_break_clear(e->reload);
     return ERRAND_RELOAD;

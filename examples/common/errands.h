@@ -9,6 +9,7 @@
 typedef enum errand {
     ERRAND_STOP,    /* SIGTERM, SIGINT */
     ERRAND_UPGRADE, /* SIGUSR2 */
+    ERRAND_LEAVE,   /* `taken` was broken: another process serves */
     ERRAND_RELOAD,  /* SIGHUP */
     ERRAND_FAILED   /* *err tells */
 } errand;
@@ -16,6 +17,7 @@ typedef enum errand {
 typedef struct errands {
     ssl_break *stop; /* broken by a further SIGTERM or SIGINT */
     ssl_break *upgrade;
+    ssl_break *taken; /* may be broken by any thread */
     ssl_break *reload;
     int64_t watchdog_ms; /* the supervisor's patience; negative: it does not ask */
 } errands;

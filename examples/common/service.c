@@ -5,13 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "errands.h"
+#include "succession.h"
 
 enum {
-    LISTENERS_MAX = 8,
-    UPGRADE_MS = 10000,   /* for the new process to be ready */
     DRAIN_SOFT_MS = 5000, /* then blocked handlers are broken */
     DRAIN_HARD_MS = 10000 /* then what is left is cut */
 };
@@ -51,7 +50,9 @@ typedef struct service {
     size_t listener_count;
     ssl_server *server;
     ssl_metrics_port *metrics;
+    int metrics_fd; /* that came with the listeners; -1: none */
     errands errands;
+    succession succession;
 } service;
 
 /* The server takes the listener on success. */
@@ -81,24 +82,33 @@ static bool listen_at_door(service *s, ssl_error *err)
            add_listener(s, listener, err);
 }
 
+static bool listen_on(service *s, const ssl_inherited *socket, ssl_error *err)
+{
+    if (strcmp(socket->name, METRICS_NAME) == 0) {
+        s->metrics_fd = socket->fd;
+        return true;
+    }
+    ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+    ssl_listener *listener = NULL;
+    set_proxies(s, &options);
+    return ssl_listen_fd(socket->fd, &options, s->context, &listener, err) == SALLY_OK &&
+           add_listener(s, listener, err);
+}
+
 /* On sockets of a supervisor's, or of the process before this one; where there are none, on our own. */
 static bool open_listeners(service *s, ssl_error *err)
 {
-    ssl_inherited sockets[LISTENERS_MAX];
-    ssl_listen_options options = SALLY_LISTEN_OPTIONS;
+    ssl_inherited sockets[SOCKETS_MAX];
     size_t count;
-    set_proxies(s, &options);
-    if (ssl_inherited_fds(true, sockets, LISTENERS_MAX, &count, err) != SALLY_OK) {
+    if (succession_begin(&s->succession, s->errands.stop, sockets, &count, err) != SALLY_OK) {
         return false;
     }
-    for (size_t i = 0; i < count && i < LISTENERS_MAX; i++) {
-        ssl_listener *listener = NULL;
-        if (ssl_listen_fd(sockets[i].fd, &options, s->context, &listener, err) != SALLY_OK ||
-            !add_listener(s, listener, err)) {
+    for (size_t i = 0; i < count; i++) {
+        if (!listen_on(s, &sockets[i], err)) {
             return false;
         }
     }
-    return count != 0 || listen_at_door(s, err);
+    return s->listener_count != 0 || listen_at_door(s, err);
 }
 
 static bool use_ticket_keys(service *s, ssl_error *err)
@@ -121,6 +131,16 @@ void service_announce(const ssl_endpoints *ends)
     fflush(stdout);
 }
 
+static void close_metrics(service *s)
+{
+    ssl_metrics_port_free(s->metrics);
+    s->metrics = NULL;
+    if (s->metrics_fd >= 0) {
+        close(s->metrics_fd);
+        s->metrics_fd = -1;
+    }
+}
+
 static bool open_metrics(service *s, ssl_error *err)
 {
     ssl_endpoints ends;
@@ -129,9 +149,13 @@ static bool open_metrics(service *s, ssl_error *err)
     options.sources = &source;
     options.source_count = 1;
     if (s->door->metrics_port < 0) {
+        close_metrics(s);
         return true;
     }
-    if (ssl_metrics_listen(s->door->metrics_port, &options, &s->metrics, err) != SALLY_OK ||
+    int fd = s->metrics_fd;
+    s->metrics_fd = -1;
+    if ((fd < 0 ? ssl_metrics_listen(s->door->metrics_port, &options, &s->metrics, err)
+                : ssl_metrics_listen_fd(fd, &options, &s->metrics, err)) != SALLY_OK ||
         ssl_metrics_port_addresses(s->metrics, &ends, err) != SALLY_OK) {
         return false;
     }
@@ -139,16 +163,24 @@ static bool open_metrics(service *s, ssl_error *err)
     return true;
 }
 
-static void close_metrics(service *s)
+static void begin_succession(service *s)
 {
-    ssl_metrics_port_free(s->metrics);
-    s->metrics = NULL;
+    s->succession = (succession){.program = s->program,
+                                 .words = s->door->words,
+                                 .where = s->door->hand_over,
+                                 .listeners = s->listeners,
+                                 .metrics_fd = -1,
+                                 .taken = s->errands.taken,
+                                 .heir = -1};
 }
 
 static bool start(service *s, ssl_error *err)
 {
-    return open_errands(&s->errands, err) &&
-           service_context(s->door, &s->context, err) == SALLY_OK && use_ticket_keys(s, err) &&
+    if (!open_errands(&s->errands, err)) {
+        return false;
+    }
+    begin_succession(s);
+    return service_context(s->door, &s->context, err) == SALLY_OK && use_ticket_keys(s, err) &&
            ssl_server_new(s->options, &s->server, err) == SALLY_OK && open_listeners(s, err) &&
            open_metrics(s, err) && ssl_server_start(s->server, err) == SALLY_OK;
 }
@@ -167,14 +199,15 @@ ssl_status service_catch_signals(ssl_break **stop, ssl_error *err)
 
 /* ---- errands ------------------------------------------------------------------------------- */
 
-/* Everybody who may wait for us to serve. */
-static void say_ready(const service *s)
+/* To everybody who may wait for us to serve. */
+static void say_ready(service *s)
 {
     ssl_endpoints ends;
     (void)ssl_listener_addresses(s->listeners[0], &ends, NULL);
     service_announce(&ends);
-    (void)ssl_take_over(NULL);
-    (void)ssl_notify("READY=1", NULL);
+    s->succession.count = s->listener_count;
+    s->succession.metrics_fd = ssl_metrics_port_fd(s->metrics);
+    succession_serve(&s->succession);
 }
 
 static bool drain(const service *s, ssl_error *err)
@@ -210,48 +243,36 @@ static void reload(const service *s)
     (void)ssl_notify("READY=1", NULL);
 }
 
-static void end_process(pid_t pid)
+/* Another process serves, and answers scrapes, from now on. */
+static bool leave(service *s, ssl_error *err)
 {
-    if (pid > 0) {
-        (void)kill(pid, SIGTERM);
-        (void)waitpid(pid, NULL, 0);
+    if (s->succession.heir > 0) {
+        (void)ssl_notify_printf(NULL, "MAINPID=%ld", (long)s->succession.heir);
     }
+    close_metrics(s);
+    return drain(s, err);
 }
 
-/* Whether another process serves from now on. */
-static bool upgrade(service *s)
+static bool stop(service *s, ssl_error *err)
 {
-    ssl_hand_over_options options = SALLY_HAND_OVER_OPTIONS;
-    char **words = s->door->words;
-    if (words == NULL) {
-        return false;
-    }
-    options.path = strchr(words[0], '/') != NULL ? words[0] : "/proc/self/exe";
-    options.arguments = words;
-    options.listeners = s->listeners;
-    options.count = s->listener_count;
-    options.timeout_ms = UPGRADE_MS;
-    pid_t pid;
-    ssl_error err;
-    close_metrics(s); /* their port is the new process's too */
-    if (ssl_hand_over_enable_break(&options, s->errands.stop, &pid, &err) != SALLY_OK) {
-        fprintf(stderr, "%s: nothing was handed over: %s\n", s->program, err.text);
-        end_process(pid);
-        (void)open_metrics(s, NULL);
-        return false;
-    }
-    (void)ssl_notify_printf(NULL, "MAINPID=%ld", (long)pid);
-    return true;
+    (void)succession_withdraw(&s->succession);
+    (void)ssl_notify("STOPPING=1", NULL);
+    return drain(s, err);
 }
 
 static bool serve_until_stopped(service *s, ssl_error *err)
 {
     for (;;) {
         switch (next_errand(&s->errands, err)) {
-        case ERRAND_STOP: (void)ssl_notify("STOPPING=1", NULL); return drain(s, err);
+        case ERRAND_STOP: return stop(s, err);
+        case ERRAND_LEAVE:
+            if (succession_withdraw(&s->succession)) {
+                return leave(s, err);
+            }
+            break;
         case ERRAND_UPGRADE:
-            if (upgrade(s)) {
-                return drain(s, err);
+            if (succession_start_heir(&s->succession, s->errands.stop)) {
+                return leave(s, err);
             }
             break;
         case ERRAND_RELOAD: reload(s); break;
@@ -262,7 +283,7 @@ static bool serve_until_stopped(service *s, ssl_error *err)
 
 int service_run(const char *program, const service_door *door, const ssl_server_options *options)
 {
-    service s = {.program = program, .door = door, .options = options};
+    service s = {.program = program, .door = door, .options = options, .metrics_fd = -1};
     ssl_error err;
     bool served = start(&s, &err);
     if (served) {
@@ -272,6 +293,7 @@ int service_run(const char *program, const service_door *door, const ssl_server_
     if (!served) {
         fprintf(stderr, "%s: %s\n", program, err.text);
     }
+    (void)succession_withdraw(&s.succession);
     close_metrics(&s);
     ssl_server_free(s.server);
     ssl_ticket_keys_release(s.keys);

@@ -18,10 +18,12 @@ typedef struct service_door {
     const char *proxies;     /* whose word is taken for who a client is; nobody else may connect */
     const char *ticket_keys; /* a file that servers share */
     int metrics_port;        /* for Prometheus, on this machine alone; -1: none */
+    const char
+        *hand_over; /* a Unix socket, where another process can have the listeners; NULL: none */
 } service_door;
 
 /* clang-format off */
-#define SERVICE_DOOR {"127.0.0.1", 0, NULL, NULL, NULL, NULL, NULL, -1}
+#define SERVICE_DOOR {"127.0.0.1", 0, NULL, NULL, NULL, NULL, NULL, -1, NULL}
 
 /* The rows of a table of arguments (arguments.h) that fill a door. */
 #define SERVICE_DOOR_ARGUMENTS(door) \
@@ -31,6 +33,8 @@ typedef struct service_door {
 #define SERVICE_CLUSTER_ARGUMENTS(door) \
     {"--proxies", &(door).proxies, NULL, 0, 0}, {"--ticket-keys", &(door).ticket_keys, NULL, 0, 0}, \
     {"--metrics", NULL, &(door).metrics_port, 0, 65535}
+/* That of a server that another process may follow, for service_run. */
+#define SERVICE_HAND_OVER_ARGUMENT(door) {"--hand-over", &(door).hand_over, NULL, 0, 0}
 /* clang-format on */
 
 /* Fills in the test certificate. False, after a message, when only one of --cert and --key is there. */
@@ -46,11 +50,12 @@ void service_announce(const ssl_endpoints *ends);
 ssl_status service_catch_signals(ssl_break **stop, ssl_error *err);
 
 /*
- * Runs a server from beginning to end: listens at the door, or on the sockets that a supervisor opened;
- * announces it; does what signals ask for (errands.h); drains. SIGTERM and SIGINT up to the first are one; a
- * second one is the hard stop. SIGHUP reads the certificates and ticket keys again; SIGUSR2 starts the program anew, perhaps
- * another version of it, which takes the listening sockets over, and drains. Returns the program's exit
- * status; a failure is told on standard error under the program's name.
+ * Runs a server from beginning to end: listens at the door, or on the sockets that a supervisor opened, or
+ * another process offers at door->hand_over; announces it; does what signals ask for (errands.h); drains.
+ * SIGTERM and SIGINT up to the first are one; a second one is the hard stop. SIGHUP reads the certificates and
+ * ticket keys again. SIGUSR2 starts the program anew, perhaps another version of it, which takes the listening
+ * sockets over; one that fetches them at door->hand_over does so without a signal; then this one drains. Returns
+ * the program's exit status; a failure is told on standard error under the program's name.
  */
 int service_run(const char *program, const service_door *door, const ssl_server_options *options);
 

@@ -6,8 +6,8 @@
  * SALLY_KEEP_WRITING while something is left, and reads nothing more meanwhile.
  *
  * SIGTERM or Ctrl-C drains: no new clients, everything accepted is echoed, then the end with status
- * 0. A second signal is the hard stop. SIGHUP and SIGUSR2 bring new certificates and a new process. All of
- * that is in ../common/service.c.
+ * 0. A second signal is the hard stop. SIGHUP and SIGUSR2 bring new certificates and a new process,
+ * which may also come by itself (--hand-over). All of that is in ../common/service.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     options.handler = echo;
     const argument table[] = {SERVICE_DOOR_ARGUMENTS(door),
                               SERVICE_CLUSTER_ARGUMENTS(door),
+                              SERVICE_HAND_OVER_ARGUMENT(door),
                               {"--workers", NULL, &options.workers, 1, WORKERS_MAX}};
     if (!read_arguments(argc, argv, table, sizeof table / sizeof table[0]) ||
         !service_check_door("echo_server", &door)) {

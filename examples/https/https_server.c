@@ -91,6 +91,7 @@ int main(int argc, char **argv)
     options.handler = serve;
     options.workers = WORKERS;
     const argument table[] = {SERVICE_DOOR_ARGUMENTS(door),
+                              SERVICE_HAND_OVER_ARGUMENT(door),
                               {"--workers", NULL, &options.workers, 1, WORKERS_MAX},
                               {"--patience", NULL, &seconds, 1, 3600},
                               {"DIRECTORY", &directory, NULL, 0, 0}};

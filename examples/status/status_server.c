@@ -171,8 +171,9 @@ static ssl_served serve(ssl_connection *connection, ssl_port *in, ssl_port *out,
 int main(int argc, char **argv)
 {
     service_door door = SERVICE_DOOR;
+    door.words = argv;
     ssl_server_options options = SALLY_SERVER_OPTIONS;
-    const argument table[] = {SERVICE_DOOR_ARGUMENTS(door)};
+    const argument table[] = {SERVICE_DOOR_ARGUMENTS(door), SERVICE_HAND_OVER_ARGUMENT(door)};
     if (!read_arguments(argc, argv, table, sizeof table / sizeof table[0]) ||
         !service_check_door("status_server", &door)) {
         return EXIT_USAGE;

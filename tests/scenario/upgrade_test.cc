@@ -1,18 +1,15 @@
 // The echo server under a supervisor: sockets from it, word to it, new certificates, and a new process in
 // place of the old one while clients come and go (W8).
-#include <atomic>
-#include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <mutex>
 
 #include <netinet/in.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "scenario/ends.h"
+#include "scenario/load.h"
 #include "support/echo_programs.h"
 #include "support/supervisor.h"
 
@@ -20,8 +17,6 @@ using namespace sallytest;
 
 namespace
 {
-
-using Clock = std::chrono::steady_clock;
 
 ProcessOptions supervised(const Supervisor &supervisor, std::vector<std::string> more = {})
 {
@@ -168,113 +163,6 @@ TEST_F(Reloaded, C5_W8_HangupReadsTheCertificatesAgain)
 
 // ---- a new process -----------------------------------------------------------------------------
 
-// Clients one after the other in some threads: what became of them.
-class Load
-{
-  public:
-    explicit Load(int port) : port_(port)
-    {
-        for (auto &thread : threads_) {
-            thread = std::make_unique<Thread>([this] { run(); });
-        }
-    }
-    void stop()
-    {
-        stop_ = true;
-        for (auto &thread : threads_) {
-            thread->join();
-        }
-    }
-    long served() const
-    {
-        return served_;
-    }
-    std::string failures()
-    {
-        std::lock_guard<std::mutex> lock(mutex_);
-        return failures_;
-    }
-
-  private:
-    void run()
-    {
-        while (!stop_) {
-            one_client();
-        }
-    }
-    // A client that dawdles is hung up on by a drain, politely (W6): that is no loss.
-    void one_client()
-    {
-        auto begun = Clock::now();
-        std::string answer;
-        auto peer = raw_client_at(port_);
-        Raw last = peer->handshake();
-        const char *what = "handshake";
-        if (last == Raw::Ok) {
-            last = peer->write_all("Open both doors.");
-            what = "request";
-        }
-        bool was_quick = Clock::now() - begun < std::chrono::milliseconds(SALLY_DRAIN_QUIET_MS / 2);
-        if (last == Raw::Ok) {
-            last = peer->read_full(&answer, 16);
-            what = "answer";
-        }
-        if (last == Raw::Ok) {
-            peer->send_goodbye();
-            last = peer->read_to_end(&answer) == Raw::Eof ? Raw::Ok : Raw::Failed;
-            what = "goodbye";
-        }
-        served_ += last == Raw::Ok;
-        if (last != Raw::Ok && was_quick) {
-            std::lock_guard<std::mutex> lock(mutex_);
-            failures_ += std::string(what) + ": " + name_of(last) + "; ";
-        }
-    }
-
-    int port_;
-    std::atomic<bool> stop_{false};
-    std::atomic<long> served_{0};
-    std::mutex mutex_;
-    std::string failures_;
-    std::unique_ptr<Thread> threads_[3];
-};
-
-// The processes after the first: orphans come to us, so that their ends can be seen. What is left of them is
-// ended with the test, or their common output would have no end.
-class Successors
-{
-  public:
-    Successors()
-    {
-        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    }
-    ~Successors()
-    {
-        for (pid_t pid : pids_) {
-            (void)kill(pid, SIGKILL);
-            (void)waitpid(pid, nullptr, 0);
-        }
-        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
-    }
-    void add(pid_t pid)
-    {
-        pids_.push_back(pid);
-    }
-    // All end with status 0. The first process must have ended: it was the parent of the second.
-    void expect_clean_ends()
-    {
-        for (; !pids_.empty(); pids_.pop_back()) {
-            int status = -1;
-            auto ended = [&] { return waitpid(pids_.back(), &status, WNOHANG) == pids_.back(); };
-            ASSERT_TRUE(eventually(ended, 30)) << "process " << pids_.back();
-            EXPECT_EQ(0, status);
-        }
-    }
-
-  private:
-    std::vector<pid_t> pids_;
-};
-
 TEST(Upgrade, W8_ThreeUnderLoadAndNoClientIsLost)
 {
     Supervisor supervisor;
@@ -282,20 +170,16 @@ TEST(Upgrade, W8_ThreeUnderLoadAndNoClientIsLost)
     Successors successors;
     supervisor.waits_for("READY");
     Load load(server.port());
-    auto goes_on = [&load] {
-        long before = load.served();
-        return eventually([&] { return load.served() > before + 50; }, 20);
-    };
     pid_t current = server.pid();
     for (int i = 0; i < 3; i++) {
-        EXPECT_TRUE(goes_on());
+        EXPECT_TRUE(load.goes_on());
         ASSERT_EQ(0, kill(current, SIGUSR2));
         std::string said = supervisor.waits_for("MAINPID=");
         ASSERT_NE("", said) << server.err();
         current = std::stoi(said.substr(said.find('=') + 1));
         successors.add(current);
     }
-    EXPECT_TRUE(goes_on());
+    EXPECT_TRUE(load.goes_on());
     load.stop();
     EXPECT_EQ("", load.failures());
     std::printf("%ld clients\n", load.served());
@@ -316,16 +200,12 @@ TEST(Upgrade, W8_AFailedOneLeavesTheOldInService)
     std::string copy = directory + "/echo_server";
     std::filesystem::copy_file(built("examples/echo/echo_server"), copy);
     {
-        Process server({copy, "--port", "0"});
-        ASSERT_TRUE(server.wait_for_output("\n"));
-        std::string line = server.out();
-        int port = std::stoi(line.substr(line.rfind(':') + 1));
+        ListeningProgram server({copy, "--port", "0"});
         std::filesystem::remove(copy);
         server.signal(SIGUSR2);
         EXPECT_TRUE(server.wait_for_errors("nothing was handed over"));
-        EXPECT_EQ("as before", echoed_at(port, "as before"));
-        server.signal(SIGTERM);
-        EXPECT_EQ(0, server.wait());
+        EXPECT_EQ("as before", echoed_at(server.port(), "as before"));
+        server.drain();
     }
     std::filesystem::remove_all(directory);
 }
