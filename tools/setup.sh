@@ -10,7 +10,7 @@
 # gcc alone brings no C library headers and cmake no build tool when recommendations are off.
 sally_packages_build='gcc libc6-dev cmake ninja-build libssl-dev openssl'
 sally_packages_test='g++ libgtest-dev pkg-config universal-ctags gnutls-bin curl'
-sally_packages_ci='ccache clang clang-format clang-tidy valgrind shellcheck strace binutils libclang-rt-14-dev git racket prometheus haproxy socat wrk'
+sally_packages_ci='clang clang-format clang-tidy valgrind shellcheck strace binutils libclang-rt-14-dev git racket prometheus haproxy socat wrk'
 
 # Prints which of the named packages are not installed.
 sally_missing_packages() {
