@@ -8,6 +8,9 @@
 #include "sallyport/session.h"
 #include "server_log.h"
 
+/* Starts of workers that fail within so long of each other are one lack, and one record. */
+#define LACK_MS 10000
+
 static sally_stripe *stripe_of(const ssl_connection *c)
 {
     return sally_metrics_stripe(&c->server->metrics, c);
@@ -140,14 +143,19 @@ int64_t sally_observe_return(ssl_connection *c, int64_t called_ns)
 
 /* ---- the server ---------------------------------------------------------------------------- */
 
-void sally_observe_start_failure(const ssl_server *server, ssl_status why, const ssl_error *err)
+void sally_observe_start_failure(const ssl_server *server, const ssl_error *why)
 {
-    ssl_error known;
-    if (err == NULL) {
-        (void)sally_fail(&known, why, SALLY_PHASE_SERVE, "a thread of the server did not start");
-        err = &known;
+    sally_server_log_error(server, SALLY_LOG_ERROR, SALLY_LOG_START_FAILED, why);
+}
+
+void sally_observe_lack(ssl_server *server, const ssl_error *why)
+{
+    bool is_news = sally_deadline_passed(server->lack_until);
+    server->lack_until = sally_deadline_after_ms(LACK_MS);
+    sally_count(&server->tally.worker_start_failures);
+    if (is_news) {
+        sally_server_log_error(server, SALLY_LOG_ERROR, SALLY_LOG_START_FAILED, why);
     }
-    sally_server_log_error(server, SALLY_LOG_ERROR, SALLY_LOG_START_FAILED, err);
 }
 
 void sally_observe_drain(const ssl_server *server)

@@ -30,8 +30,10 @@ void sally_observe_idle(const ssl_connection *c);
 int64_t sally_observe_call(ssl_connection *c);
 int64_t sally_observe_return(ssl_connection *c, int64_t called_ns);
 
-/* A server, or one of its threads, did not start. `err` may be NULL. */
-void sally_observe_start_failure(const ssl_server *server, ssl_status why, const ssl_error *err);
+/* A server did not start. */
+void sally_observe_start_failure(const ssl_server *server, const ssl_error *why);
+/* A started one could not start a worker that would have been of use. On the pool's timekeeper. */
+void sally_observe_lack(ssl_server *server, const ssl_error *why);
 void sally_observe_drain(const ssl_server *server);
 void sally_observe_drained(const ssl_server *server, size_t cut);
 

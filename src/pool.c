@@ -110,7 +110,7 @@ void sally_pool_stir(sally_pool *pool)
 
 static uint64_t running(const sally_pool *pool)
 {
-    return sally_load_seq(&pool->setup.tally->workers);
+    return sally_load_seq(pool->setup.running);
 }
 
 static bool has_queue_limits(const sally_pool *pool)
@@ -153,7 +153,7 @@ static bool may_retire(sally_pool *pool)
 {
     uint64_t workers = running(pool);
     while (workers > (uint64_t)pool->setup.workers && sally_pool_has_idle(pool)) {
-        if (sally_cas_seq(&pool->setup.tally->workers, &workers, workers - 1)) {
+        if (sally_cas_seq(pool->setup.running, &workers, workers - 1)) {
             return true;
         }
     }
@@ -219,7 +219,7 @@ static ssl_status start_in(sally_pool *pool, pool_thread *t, ssl_error *err)
     int error = sally_thread_start(&t->thread, pool->setup.stack_bytes, work, t);
     if (error != 0) {
         return sally_fail_errno(err, error, SALLY_PHASE_SERVE, "cannot start worker %d of %d",
-                                (int)running(pool), pool->setup.workers);
+                                (int)running(pool), pool->setup.workers_max);
     }
     t->started = true;
     return SALLY_OK;
@@ -234,10 +234,10 @@ static ssl_status start_worker(sally_pool *pool, pool_thread *t, ssl_error *err)
     if (t->worker.wake == NULL) {
         return sally_fail_errno(err, errno, SALLY_PHASE_SERVE, "cannot open a wake for a worker");
     }
-    (void)sally_add_seq(&pool->setup.tally->workers, 1);
+    (void)sally_add_seq(pool->setup.running, 1);
     ssl_status status = start_in(pool, t, err);
     if (status != SALLY_OK) {
-        (void)sally_add_seq(&pool->setup.tally->workers, UINT64_MAX);
+        (void)sally_add_seq(pool->setup.running, UINT64_MAX);
         sally_wake_bank_give(pool->setup.bank, t->worker.wake);
     }
     return status;
@@ -289,8 +289,9 @@ static bool grow(sally_pool *pool)
     int wanted = pool->setup.workers + count_blocked(pool);
     pool_thread *t;
     for (; there < wanted && (t = empty_slot(pool)) != NULL; there++) {
-        if (start_worker(pool, t, NULL) != SALLY_OK) {
-            (void)sally_add_relaxed(&pool->setup.tally->start_failures, 1);
+        ssl_error why;
+        if (start_worker(pool, t, &why) != SALLY_OK) {
+            pool->setup.start_failed(pool->setup.owner, &why);
             return false;
         }
     }
@@ -397,7 +398,7 @@ static void join_all(sally_pool *pool)
             join_worker(pool, &pool->threads[i]);
         }
     }
-    sally_store_seq(&pool->setup.tally->workers, 0);
+    sally_store_seq(pool->setup.running, 0);
 }
 
 void sally_pool_stop(sally_pool *pool)

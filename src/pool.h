@@ -18,22 +18,19 @@ typedef struct sally_worker {
     const sally_wake *wake; /* from the bank, to be lent to what runs */
 } sally_worker;
 
-/* What others may read at any time; all zero at first. */
-typedef struct sally_pool_tally {
-    sally_atomic_u64 workers; /* now, without the timekeeper */
-    sally_atomic_u64
-        start_failures; /* workers that would have been of use and could not be started */
-} sally_pool_tally;
-
 typedef struct sally_pool_setup {
-    sally_park *park;        /* borrowed, for the life of the pool */
-    sally_wake_bank *bank;   /* borrowed */
-    sally_pool_tally *tally; /* borrowed */
-    int workers;             /* that are not blocked, as far as workers_max allows */
-    int workers_max;         /* at least `workers` */
-    int64_t idle_ms;         /* after so long one that is not needed ends; negative: never */
+    sally_park *park;          /* borrowed, for the life of the pool */
+    sally_wake_bank *bank;     /* borrowed */
+    sally_atomic_u64 *running; /* borrowed, 0 at first; workers now, for all to read */
+    int workers;               /* that are not blocked, as far as workers_max allows */
+    int workers_max;           /* at least `workers` */
+    int64_t idle_ms;           /* after so long one that is not needed ends; negative: never */
     sally_queue_limits queue;
     size_t stack_bytes; /* of each thread; 0: the system's default */
+    /* A worker that would have been of use could not be started, and is tried again: told each time,
+     * on the timekeeper, no lock held. */
+    void (*start_failed)(void *owner, const ssl_error *why);
+    void *owner; /* for start_failed */
 } sally_pool_setup;
 
 /* Starts all threads, or none: SYSTEM, MEMORY. */

@@ -204,17 +204,31 @@ static void undo_start(ssl_server *server)
     sally_store_seq(&server->stage, SALLY_STAGE_NEW);
 }
 
+static void on_start_failed(void *server, const ssl_error *why)
+{
+    sally_observe_lack(server, why);
+}
+
 static sally_pool_setup pool_setup(ssl_server *server)
 {
     const ssl_server_options *o = &server->options;
     return (sally_pool_setup){.park = server->park,
                               .bank = server->bank,
-                              .tally = &server->tally.pool,
+                              .running = &server->tally.workers,
                               .workers = o->workers,
                               .workers_max = o->workers_max != 0 ? o->workers_max : o->workers,
                               .idle_ms = o->worker_idle_ms,
                               .queue = {.most = o->queue_max, .age_ms = o->queue_timeout_ms},
-                              .stack_bytes = o->worker_stack_bytes};
+                              .stack_bytes = o->worker_stack_bytes,
+                              .start_failed = on_start_failed,
+                              .owner = server};
+}
+
+static ssl_status start_serving(ssl_server *server, ssl_error *err)
+{
+    sally_pool_setup setup = pool_setup(server);
+    ssl_status status = open_gates(server, err);
+    return status == SALLY_OK ? sally_pool_start(&setup, &server->pool, err) : status;
 }
 
 ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
@@ -224,15 +238,15 @@ ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
     if (status != SALLY_OK) {
         return status;
     }
-    sally_pool_setup setup = pool_setup(server);
+    ssl_error why;
     sally_store_seq(&server->stage, SALLY_STAGE_SERVING);
-    status = open_gates(server, err);
-    if (status == SALLY_OK) {
-        status = sally_pool_start(&setup, &server->pool, err);
-    }
+    status = start_serving(server, &why);
     if (status != SALLY_OK) {
         undo_start(server);
-        sally_observe_start_failure(server, status, err);
+        sally_observe_start_failure(server, &why);
+    }
+    if (status != SALLY_OK && err != NULL) {
+        *err = why;
     }
     return status;
 }
@@ -261,8 +275,8 @@ ssl_status ssl_server_count(const ssl_server *server, ssl_server_counters *count
         .health_checks = sally_load_relaxed(&tally->health_checks),
         .open = sally_load_relaxed(&tally->open),
         .busy = sally_load_relaxed(&tally->busy),
-        .workers = sally_load_relaxed(&tally->pool.workers),
-        .worker_start_failures = sally_load_relaxed(&tally->pool.start_failures),
+        .workers = sally_load_relaxed(&tally->workers),
+        .worker_start_failures = sally_load_relaxed(&tally->worker_start_failures),
     };
     for (int i = 0; i < SALLY_REFUSALS; i++) {
         counters->refused[i] = sally_load_relaxed(&tally->refused[i]);

@@ -46,7 +46,8 @@ typedef struct sally_tally {
     sally_atomic_u64 open;
     sally_atomic_u64 busy;
     sally_atomic_u64 refused[SALLY_REFUSALS];
-    sally_pool_tally pool;
+    sally_atomic_u64 workers;
+    sally_atomic_u64 worker_start_failures;
 } sally_tally;
 
 struct ssl_server {
@@ -74,6 +75,8 @@ struct ssl_server {
     int64_t handshakes; /* of them, those that are not shaken */
     int gates_open;
     bool in_drain; /* a thread is inside ssl_server_drain */
+    /* of the pool's timekeeper */
+    ssl_deadline lack_until; /* a failed start of a worker is no news until then */
 };
 
 static inline void sally_count(sally_atomic_u64 *counter)

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -67,7 +68,10 @@ class Pool : public testing::Test
     }
     sally_pool_setup setup(int workers, int workers_max, int64_t idle_ms = -1)
     {
-        return {park_, bank_, &tally_, workers, workers_max, idle_ms, {-1, -1}, 0};
+        auto tell = [](void *pool, const ssl_error *why) {
+            static_cast<Pool *>(pool)->start_failed(*why);
+        };
+        return {park_, bank_, &running_, workers, workers_max, idle_ms, {-1, -1}, 0, tell, this};
     }
     void start(int workers, int workers_max, int64_t idle_ms = -1)
     {
@@ -81,7 +85,11 @@ class Pool : public testing::Test
     }
     uint64_t workers() const
     {
-        return sally_load_seq(&tally_.workers);
+        return sally_load_seq(&running_);
+    }
+    virtual void start_failed(const ssl_error &why)
+    {
+        ADD_FAILURE() << why.text;
     }
     void put(const Job &job, short events, ssl_deadline deadline)
     {
@@ -91,7 +99,7 @@ class Pool : public testing::Test
     LeakGuard leaks_;
     sally_park *park_;
     sally_wake_bank *bank_;
-    sally_pool_tally tally_ = {};
+    sally_atomic_u64 running_ = {};
     sally_pool *pool_ = nullptr;
 };
 
@@ -366,7 +374,29 @@ TEST_F(Pool, W2_SurplusWorkersEndWhenTheyAreIdle)
     stop();
 }
 
-TEST_F(Pool, W2_AWorkerThatCannotBeStartedIsCountedAndTriedAgain)
+namespace
+{
+
+// Whose starts of workers fail, some of the time.
+class PoolInLack : public Pool
+{
+  protected:
+    void start_failed(const ssl_error &why) override
+    {
+        EXPECT_TRUE(sally_pool_is_inside(pool_)) << "told on the timekeeper";
+        EXPECT_TRUE(is(SALLY_SYSTEM, why.status, why));
+        EXPECT_NE(nullptr, strstr(why.text, "worker 2 of 2")) << why.text;
+        told_++;
+        on_told();
+    }
+
+    std::atomic<int> told_{0};
+    std::function<void()> on_told = [] {};
+};
+
+} // namespace
+
+TEST_F(PoolInLack, W2_AWorkerThatCannotBeStartedIsToldAndTriedAgain)
 {
     Blocked blocked(park_, 2);
     Latch failing;
@@ -374,6 +404,7 @@ TEST_F(Pool, W2_AWorkerThatCannotBeStartedIsCountedAndTriedAgain)
         sally_thread_fail_at(1);
         failing.open();
     });
+    on_told = [&] { sally_thread_fail_at(told_ < 3 ? 1 : 0); };
     start(1, 2);
     put(fail, 0, sally_deadline_after_ms(0));
     ASSERT_TRUE(failing.wait());
@@ -381,7 +412,8 @@ TEST_F(Pool, W2_AWorkerThatCannotBeStartedIsCountedAndTriedAgain)
         put(*job, POLLOUT, SALLY_NEVER);
     }
     EXPECT_TRUE(eventually([&] { return blocked.inside == 2; }));
-    EXPECT_EQ(1u, sally_load_seq(&tally_.start_failures));
+    EXPECT_EQ(3, told_);
+    EXPECT_EQ(2u, workers());
     blocked.release.open();
     stop();
 }

@@ -1,6 +1,7 @@
 // A server is made, fed and started whole or not at all, whatever fails.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,7 +13,9 @@
 #include "support/pairs.h"
 
 extern "C" {
+#include "error.h"
 #include "mem.h"
+#include "observe.h"
 #include "server.h"
 }
 
@@ -41,6 +44,18 @@ Server new_server()
     ssl_error err;
     EXPECT_TRUE(is(SALLY_OK, ssl_server_new(&options, &server, &err), err));
     return Server(server);
+}
+
+ssl_log into(std::vector<std::string> *lines)
+{
+    ssl_log log = SALLY_LOG;
+    log.user = lines;
+    log.call = [](const ssl_log_record *record, void *user) {
+        char line[SALLY_LOG_LINE_SIZE];
+        ssl_log_line(record, line, sizeof line);
+        static_cast<std::vector<std::string> *>(user)->push_back(line);
+    };
+    return log;
 }
 
 // Made by hand where faults would hit it, kept out of their reach.
@@ -122,13 +137,7 @@ TEST_F(ServerFaults, E2_AServerThatDidNotStartCanBeStartedLater)
 TEST_F(ServerFaults, W9_AServerThatDidNotStartSaysSoInItsLog)
 {
     std::vector<std::string> lines;
-    ssl_log log = SALLY_LOG;
-    log.user = &lines;
-    log.call = [](const ssl_log_record *record, void *user) {
-        char line[SALLY_LOG_LINE_SIZE];
-        ssl_log_line(record, line, sizeof line);
-        static_cast<std::vector<std::string> *>(user)->push_back(line);
-    };
+    ssl_log log = into(&lines);
     for (bool with_error : {true, false}) {
         Server server = with_listener();
         ssl_error err;
@@ -139,6 +148,28 @@ TEST_F(ServerFaults, W9_AServerThatDidNotStartSaysSoInItsLog)
         sally_thread_fail_at(0);
         ASSERT_EQ(1u, lines.size());
         EXPECT_EQ(0u, lines[0].find("level=error event=start_failed status=SYSTEM")) << lines[0];
-        EXPECT_EQ(with_error, lines[0].find("worker 2 of 2") != std::string::npos) << lines[0];
+        EXPECT_NE(std::string::npos, lines[0].find("worker 2 of 2")) << lines[0];
+        EXPECT_TRUE(!with_error || lines[0].find(err.text) != std::string::npos) << err.text;
     }
+}
+
+TEST_F(ServerFaults, W9_ALackOfWorkersIsOneRecordHoweverOftenItIsFelt)
+{
+    std::vector<std::string> lines;
+    ssl_log log = into(&lines);
+    Server server = with_listener();
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, ssl_server_set_log(server.get(), &log, &err), err));
+    (void)sally_fail_errno(&err, EAGAIN, SALLY_PHASE_SERVE, "cannot start worker 3 of 4");
+    sally_observe_lack(server.get(), &err);
+    sally_observe_lack(server.get(), &err);
+    ASSERT_EQ(1u, lines.size());
+    EXPECT_EQ(0u, lines[0].find("level=error event=start_failed status=SYSTEM errno=")) << lines[0];
+    EXPECT_NE(std::string::npos, lines[0].find("worker 3 of 4")) << lines[0];
+    server->lack_until = sally_deadline_after_ms(0); // no start has failed for long
+    sally_observe_lack(server.get(), &err);
+    EXPECT_EQ(2u, lines.size());
+    ssl_server_counters counters;
+    ASSERT_TRUE(is(SALLY_OK, ssl_server_count(server.get(), &counters, &err), err));
+    EXPECT_EQ(3u, counters.worker_start_failures);
 }
