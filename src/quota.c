@@ -2,7 +2,9 @@
  *
  * A table of lists of those that have any. Its size is fixed: at 100,000 addresses a list has 25. The
  * hash begins with a number that a stranger does not know, so that nobody can choose addresses for one
- * list. IPv4-mapped addresses count as the IPv4 addresses they stand for, zones make no difference.
+ * list. Who has an IPv6 address has the whole network of 64 bits around it, and takes another address of
+ * it for each connection if that helps: so the network is what counts. IPv6 addresses that stand for IPv4
+ * ones count as those.
  *
  * Locks: lock, for everything but what is constant.
  */
@@ -17,10 +19,15 @@
 #include "mem.h"
 #include "sync.h"
 
-enum { LISTS = 4096, HOST_BYTES = 16 };
+enum {
+    LISTS = 4096,
+    HOST_BYTES = 16,
+    NETWORK_BYTES = 8, /* of an IPv6 client (RFC 4291 section 2.5.1, RFC 6177) */
+    PREFIX_BYTES = 12  /* before an IPv4 address that an IPv6 one stands for */
+};
 
 struct sally_resident {
-    uint8_t host[HOST_BYTES]; /* constant; IPv6, or IPv4 mapped into it */
+    uint8_t host[HOST_BYTES]; /* constant; an IPv6 network, or an IPv4 address mapped into IPv6 */
     sally_node node;
     int64_t clients; /* at least 1 */
 };
@@ -55,17 +62,34 @@ void sally_quota_free(sally_quota *quota)
     }
 }
 
+static const uint8_t mapped[PREFIX_BYTES] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+/* By a translator in front of us (RFC 6052 section 2.1). */
+static const uint8_t translated[PREFIX_BYTES] = {0, 0x64, 0xff, 0x9b};
+
+static void put_v4(const void *address, uint8_t host[HOST_BYTES])
+{
+    memcpy(host, mapped, PREFIX_BYTES);
+    memcpy(host + PREFIX_BYTES, address, HOST_BYTES - PREFIX_BYTES);
+}
+
+static void put_v6(const struct in6_addr *address, uint8_t host[HOST_BYTES])
+{
+    const uint8_t *bytes = address->s6_addr;
+    if (memcmp(bytes, mapped, PREFIX_BYTES) == 0 || memcmp(bytes, translated, PREFIX_BYTES) == 0) {
+        put_v4(bytes + PREFIX_BYTES, host);
+        return;
+    }
+    memcpy(host, bytes, NETWORK_BYTES);
+    memset(host + NETWORK_BYTES, 0, HOST_BYTES - NETWORK_BYTES);
+}
+
 static bool host_of(const sally_addr *addr, uint8_t host[HOST_BYTES])
 {
-    static const uint8_t mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     const struct sockaddr_in *in = (const struct sockaddr_in *)&addr->storage;
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr->storage;
     switch (addr->length != 0 ? addr->storage.ss_family : AF_UNSPEC) {
-    case AF_INET:
-        memcpy(host, mapped, sizeof mapped);
-        memcpy(host + sizeof mapped, &in->sin_addr, HOST_BYTES - sizeof mapped);
-        return true;
-    case AF_INET6: memcpy(host, &in6->sin6_addr, HOST_BYTES); return true;
+    case AF_INET: put_v4(&in->sin_addr, host); return true;
+    case AF_INET6: put_v6(&in6->sin6_addr, host); return true;
     default: return false;
     }
 }

@@ -1,4 +1,5 @@
-/* L7 service: how many clients each address has, and whether it may have one more (W4). */
+/* L7 service: how many clients each address has, and whether it may have one more (W4). All addresses of
+ * an IPv6 network of 64 bits count as one. */
 #ifndef SALLY_QUOTA_H
 #define SALLY_QUOTA_H
 

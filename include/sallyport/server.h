@@ -94,7 +94,8 @@ typedef struct ssl_server_options {
     int64_t handshakes_max;  /**< of them, those whose handshake is not done */
     int64_t
         address_connections_max; /**< of them, those of one address: of the client that a trusted proxy
-                                          names, where there is one; clients of Unix sockets have none */
+                                          names, where there is one; in IPv6 those of a network of 64 bits (/64),
+                                          all of which one client may have; clients of Unix sockets have none */
     int64_t
         queue_max; /**< connections that have something to do and wait for a worker; those behind
                             are hung up on */

@@ -73,6 +73,37 @@ TEST_F(Quota, W4_WhatIsGivenBackCanBeTaken)
     EXPECT_EQ(EDQUOT, take(at("2001:db8::1")));
 }
 
+TEST_F(Quota, W4_AllAddressesOfAnIpv6NetworkOf64BitsAreOne)
+{
+    EXPECT_EQ(0, take(at("2001:db8:0:1::")));
+    EXPECT_EQ(0, take(at("2001:db8:0:1:8000::1")));
+    EXPECT_EQ(EDQUOT, take(at("2001:db8:0:1::2")));
+    EXPECT_EQ(EDQUOT, take(at("2001:db8:0:1:ffff:ffff:ffff:ffff"))) << "its last address";
+    EXPECT_EQ(0, take(at("2001:db8:0:2::"))) << "the first one behind it";
+    EXPECT_EQ(0, take(at("2001:db8:0:0:ffff:ffff:ffff:ffff"))) << "the last one before it";
+    give_last();
+    give_last();
+    give_last(); // of those that were refused there is nothing to give back
+    give_last();
+    give_last();
+    EXPECT_EQ(0, take(at("2001:db8:0:1::3"))) << "one of the two has gone";
+    EXPECT_EQ(EDQUOT, take(at("2001:db8:0:1::4")));
+}
+
+TEST_F(Quota, W4_Ipv4AddressesInIpv6AreNotOneNetwork)
+{
+    for (const char *prefix : {"::ffff:", "64:ff9b::"}) {
+        EXPECT_EQ(0, take(at(std::string(prefix) + "192.0.2.1")));
+        EXPECT_EQ(0, take(at(std::string(prefix) + "192.0.2.2"))) << "another client";
+    }
+    EXPECT_EQ(EDQUOT, take(at("192.0.2.1"))) << "the same, however it is written";
+    EXPECT_EQ(EDQUOT, take(at("64:ff9b::192.0.2.2")));
+    EXPECT_EQ(0, take(at("::1")));
+    EXPECT_EQ(0, take(at("::2"))) << "addresses that stand for themselves";
+    EXPECT_EQ(EDQUOT, take(at("::3")));
+    EXPECT_EQ(0, take(at("64:ff9b:1::192.0.2.1"))) << "beside the well-known prefix";
+}
+
 TEST_F(Quota, W4_AMappedAddressIsTheAddressItStandsFor)
 {
     EXPECT_EQ(0, take(at("192.0.2.1")));
