@@ -167,7 +167,9 @@ static sally_step want(const sally_engine *e, sally_want *want, bool receive)
 
 sally_failure sally_engine_dead_way_out(const sally_engine *e)
 {
-    return (sally_failure){.status = SALLY_SYSTEM, .sys_errno = e->bio.send_errno};
+    return (sally_failure){.status = SALLY_SYSTEM,
+                           .sys_errno = e->bio.send_errno,
+                           .words = sally_engine_fault(e, SALLY_SEND)};
 }
 
 void sally_engine_begin(sally_engine *e)

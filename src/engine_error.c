@@ -38,15 +38,28 @@ static sally_failure judge_queue(sally_engine *e)
     return why;
 }
 
+const char *sally_engine_fault(const sally_engine *e, sally_direction direction)
+{
+    const sally_transport *t = e->bio.next;
+    return t->ops->fault != NULL ? t->ops->fault(t, direction) : NULL;
+}
+
+/* A transport that broke its contract is no peer that went away. */
+static sally_failure judge_end(const sally_engine *e)
+{
+    const char *fault = sally_engine_fault(e, SALLY_RECEIVE);
+    return (sally_failure){.status = fault != NULL ? SALLY_SYSTEM : SALLY_TRUNCATED,
+                           .sys_errno = e->bio.receive_errno,
+                           .words = fault};
+}
+
 static sally_failure judge_transport(const sally_engine *e)
 {
     if (e->bio.tape != NULL && e->bio.tape->failed != SALLY_OK) {
         return (sally_failure){.status = e->bio.tape->failed};
     }
-    if (e->bio.receive_ended || e->bio.receive_errno != 0) {
-        return (sally_failure){.status = SALLY_TRUNCATED, .sys_errno = e->bio.receive_errno};
-    }
-    return (sally_failure){.status = SALLY_OK};
+    bool ended = e->bio.receive_ended || e->bio.receive_errno != 0;
+    return ended ? judge_end(e) : (sally_failure){.status = SALLY_OK};
 }
 
 sally_failure sally_engine_judge(sally_engine *e, int result)

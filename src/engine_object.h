@@ -75,5 +75,7 @@ sally_step sally_engine_fail(sally_engine *e, sally_failure why);
 /* OpenSSL did not do what it was asked for: finds out why, and what to wait for. */
 sally_step sally_engine_refused(sally_engine *e, int result, sally_want *wanted);
 sally_failure sally_engine_dead_way_out(const sally_engine *e);
+/* What the transport did wrong when that direction of it failed; NULL: nothing that it can help. */
+const char *sally_engine_fault(const sally_engine *e, sally_direction direction);
 
 #endif

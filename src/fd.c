@@ -59,6 +59,11 @@ static int flags_of(int number)
     return must_fail() ? -1 : fcntl(number, F_GETFL);
 }
 
+bool sally_fd_is_open(int number)
+{
+    return fcntl(number, F_GETFD) >= 0;
+}
+
 int sally_fd_look(int number, bool for_writing, sally_fd *fd)
 {
     *fd = (sally_fd){.number = number};

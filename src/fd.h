@@ -18,6 +18,7 @@ typedef struct sally_fd {
     bool was_delaying; /* TCP_NODELAY likewise */
 } sally_fd;
 
+bool sally_fd_is_open(int number);
 /* Looks at it, and changes nothing. 0 or an errno: EBADF (not open), EACCES (not open in that
  * direction), EPROTOTYPE (a socket, but no stream). Whoever borrows two looks at both first: they may
  * share one open file description, and with it its flags. */

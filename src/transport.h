@@ -53,6 +53,8 @@ typedef struct sally_transport_ops {
 
     /* Each of the following may be NULL. */
 
+    /* Why that direction FAILED, in words that are constant; NULL: sys_errno says all. */
+    const char *(*fault)(const sally_transport *t, sally_direction direction);
     /* Our address, or the peer's. 0 or an errno; ENOTSOCK, and NULL: there are no addresses. */
     int (*address)(sally_transport *t, bool remote, sally_addr *addr);
 

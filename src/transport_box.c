@@ -1,14 +1,15 @@
 /* L2 net: a transport of two boxes (transport_box.h says why).
  *
  * Guard: the connection's lock, except for what belongs to the thread that has claimed a direction, from
- * claim to settle: that way's `said`, `result`, `moved`, and its box. While a way is busy, steps leave its
- * box alone: they find it empty, or full.
+ * claim to settle: that way's `said`, `result`, `fault`, `moved`, and its box. While a way is busy, steps
+ * leave its box alone: they find it empty, or full.
  */
 #include "transport_box.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "fd.h"
 #include "mem.h"
 
 /* A whole record with its header and expansion (RFC 8446 section 5.2), and a little. */
@@ -25,6 +26,7 @@ typedef struct way {
     bool moved;           /* the exchange under way brought something */
     sally_io said;        /* by the last read or write of the far side */
     ssl_io_result result; /* and the details */
+    const char *fault;    /* what was wrong with that, in words; NULL: nothing */
 } way;
 
 typedef struct box_transport {
@@ -123,21 +125,58 @@ static sally_claim claim_box(sally_transport *t, sally_direction direction)
     return SALLY_CLAIM_TAKEN;
 }
 
-static sally_io failed(way *w, int sys_errno)
+/* What a far side must not say, by direction. */
+typedef struct nonsense {
+    const char *count;
+    const char *names_nothing;
+    const char *names_closed;
+} nonsense;
+
+static const nonsense nonsense_of[] = {
+    [SALLY_RECEIVE] =
+        {"the callback `read` said DONE with no bytes, or with more than it was asked for",
+         "the callback `read` said WOULD_BLOCK, and named no descriptor and events to wait for",
+         "the callback `read` said WOULD_BLOCK, and named a descriptor that is not open"},
+    [SALLY_SEND] = {
+        "the callback `write` said DONE with no bytes, or with more than it was given",
+        "the callback `write` said WOULD_BLOCK, and named no descriptor and events to wait for",
+        "the callback `write` said WOULD_BLOCK, and named a descriptor that is not open"}};
+
+static sally_io failed(way *w, int sys_errno, const char *fault)
 {
     w->result.sys_errno = sys_errno != 0 ? sys_errno : EIO;
+    w->fault = fault;
     return SALLY_IO_FAILED;
 }
 
-/* What the far side said, once it has been seen to make sense. */
-static sally_io heard(const box_transport *b, way *w, sally_io said, size_t n, bool may_end)
+/* Poll ignores a negative descriptor, sleeps where no events are asked for, and never sleeps where a
+ * descriptor is not open: whoever waited for these would hang, or spin. */
+static sally_io heard_block(const box_transport *b, way *w, const nonsense *wrong)
 {
+    if (b->waits) {
+        return SALLY_IO_WOULD_BLOCK;
+    }
+    if (w->result.fd < 0 || w->result.events == 0) {
+        return failed(w, EINVAL, wrong->names_nothing);
+    }
+    return sally_fd_is_open(w->result.fd) ? SALLY_IO_WOULD_BLOCK
+                                          : failed(w, EBADF, wrong->names_closed);
+}
+
+/* What the far side said of `n` bytes, once it has been seen to make sense. */
+static sally_io heard(const box_transport *b, way *w, sally_io said, size_t n)
+{
+    sally_direction direction = w == &b->out ? SALLY_SEND : SALLY_RECEIVE;
+    const nonsense *wrong = &nonsense_of[direction];
     switch (said) {
     case SALLY_IO_DONE:
-        return w->result.count != 0 && w->result.count <= n ? said : failed(w, EINVAL);
-    case SALLY_IO_WOULD_BLOCK: return b->waits || w->result.fd >= 0 ? said : failed(w, EINVAL);
-    case SALLY_IO_END: return may_end ? said : failed(w, EINVAL);
-    default: return failed(w, w->result.sys_errno);
+        return w->result.count != 0 && w->result.count <= n ? said
+                                                            : failed(w, EINVAL, wrong->count);
+    case SALLY_IO_WOULD_BLOCK: return heard_block(b, w, wrong);
+    case SALLY_IO_END:
+        return direction == SALLY_RECEIVE ? said
+                                          : failed(w, EINVAL, "the callback `write` said END");
+    default: return failed(w, w->result.sys_errno, NULL);
     }
 }
 
@@ -146,7 +185,7 @@ static void fill_inbox(box_transport *b)
     way *w = &b->in;
     w->result = (ssl_io_result){.fd = -1};
     sally_io said = b->far_ops->read(b->far, b->inbox.bytes, b->asked, &w->result);
-    w->said = heard(b, w, said, b->asked, true);
+    w->said = heard(b, w, said, b->asked);
     w->moved = w->said != SALLY_IO_WOULD_BLOCK;
     b->inbox.begin = 0;
     b->inbox.end = w->said == SALLY_IO_DONE ? w->result.count : 0;
@@ -156,7 +195,7 @@ static sally_io write_far(box_transport *b, const void *bytes, size_t n, size_t 
 {
     way *w = &b->out;
     w->result = (ssl_io_result){.fd = -1};
-    w->said = heard(b, w, b->far_ops->write(b->far, bytes, n, &w->result), n, false);
+    w->said = heard(b, w, b->far_ops->write(b->far, bytes, n, &w->result), n);
     *count = w->said == SALLY_IO_DONE ? w->result.count : 0;
     return w->said;
 }
@@ -236,6 +275,12 @@ static void unwatch_box(sally_transport *t, int side)
     b->far_ops->unwatch(b->far, side);
 }
 
+static const char *fault_of_box(const sally_transport *t, sally_direction direction)
+{
+    const box_transport *b = (const box_transport *)t;
+    return direction == SALLY_SEND ? b->out.fault : b->in.fault;
+}
+
 static int address_box(sally_transport *t, bool remote, sally_addr *addr)
 {
     box_transport *b = (box_transport *)t;
@@ -282,9 +327,9 @@ static void finish_box(sally_transport *t, sally_buf *unsent, bool peer_done)
 #define BOX_OPS(wait_, watch_, unwatch_)                                                           \
     {                                                                                              \
         .receive = receive_box, .send = send_box, .wait_fd = wait_fd_box, .finish = finish_box,    \
-        .address = address_box, .claim = claim_box, .exchange = exchange_box,                      \
-        .settle = settle_box, .flush = flush_box, .wait = (wait_), .watch = (watch_),              \
-        .unwatch = (unwatch_), .send_rest = send_rest_box, .end = end_box,                         \
+        .fault = fault_of_box, .address = address_box, .claim = claim_box,                         \
+        .exchange = exchange_box, .settle = settle_box, .flush = flush_box, .wait = (wait_),       \
+        .watch = (watch_), .unwatch = (unwatch_), .send_rest = send_rest_box, .end = end_box,      \
     }
 
 static const sally_transport_ops polled_ops = BOX_OPS(NULL, NULL, NULL);

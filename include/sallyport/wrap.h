@@ -100,6 +100,11 @@ typedef struct ssl_io_wait {
  * how a break or another thread ends the wait; a function that cannot poll them must return
  * within a time of its own, and breaks come as late as that.
  *
+ * What a callback must not say counts as FAILED: SALLY_SYSTEM, with a text that names the callback and
+ * what it said. The errno is EBADF for a WOULD_BLOCK that names a descriptor which is not open, and
+ * EINVAL for one without a descriptor or without events where there is no wait function, for DONE with no
+ * bytes or with more than `n`, and for a write that says END.
+ *
  * Threads: at most one thread is in `read`, one in `write`, one for each side of the port pair in
  *   `wait`, at the same time; all are threads that call the library, except at the end (`close`). No
  *   lock of the library is held. They may call the library, but not for the ports that they carry.

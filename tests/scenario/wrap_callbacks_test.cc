@@ -106,19 +106,28 @@ class WrapCallbacks : public Wrap
     {
         pair_ = wrap_both(over_program(&program_), over_fd(ends_.second), false);
     }
-    void expect_einval(const Outcome &outcome)
+    static void expect_error(const ssl_error &err, int sys_errno, const char *begins,
+                             const char *says)
+    {
+        EXPECT_EQ(SALLY_SYSTEM, err.status) << err.text;
+        EXPECT_EQ(sys_errno, err.sys_errno) << err.text;
+        EXPECT_EQ(err.text, strstr(err.text, begins)) << err.text;
+        EXPECT_NE(nullptr, strstr(err.text, says)) << err.text;
+    }
+    void expect_refused(const Outcome &outcome, int sys_errno, const char *says)
     {
         EXPECT_TRUE(is(SALLY_SYSTEM, outcome)) << outcome.err.text;
-        EXPECT_EQ(EINVAL, outcome.err.sys_errno);
+        expect_error(outcome.err, sys_errno, "ssl_wrap_ports_enable_break: ", says);
         EXPECT_EQ(0, program_.closes);
         EXPECT_EQ(0, program_.releases);
     }
-    void expect_read_einval()
+    void expect_read_refused(int sys_errno, const char *says)
     {
         ssl_error err;
-        ssl_status status = next_status(pair_.client, &err);
-        EXPECT_TRUE(status == SALLY_SYSTEM || status == SALLY_TRUNCATED) << err.text;
-        EXPECT_EQ(EINVAL, err.sys_errno) << err.text;
+        for (int i = 0; i < 2; i++) {
+            EXPECT_EQ(SALLY_SYSTEM, next_status(pair_.client, &err)) << "again and again";
+            expect_error(err, sys_errno, "ssl_read: ", says);
+        }
         pair_.client.reset();
         EXPECT_EQ(1, program_.releases);
     }
@@ -136,7 +145,7 @@ TEST_F(WrapCallbacks, P7_AWriteThatClaimsMoreThanItWasGivenFailsTheHandshake)
         result->count = n + 1;
         return SALLY_IO_DONE;
     };
-    expect_einval(wrap(over_program(&program_), connect_));
+    expect_refused(wrap(over_program(&program_), connect_), EINVAL, "callback `write` said DONE");
 }
 
 TEST_F(WrapCallbacks, P7_AWriteThatClaimsMinusOneFailsTheHandshake)
@@ -145,7 +154,7 @@ TEST_F(WrapCallbacks, P7_AWriteThatClaimsMinusOneFailsTheHandshake)
         result->count = static_cast<size_t>(-1);
         return SALLY_IO_DONE;
     };
-    expect_einval(wrap(over_program(&program_), connect_));
+    expect_refused(wrap(over_program(&program_), connect_), EINVAL, "callback `write` said DONE");
 }
 
 TEST_F(WrapCallbacks, P7_AReadThatClaimsMoreThanItWasAskedForFailsTheConnection)
@@ -155,14 +164,92 @@ TEST_F(WrapCallbacks, P7_AReadThatClaimsMoreThanItWasAskedForFailsTheConnection)
         result->count = n + 1;
         return SALLY_IO_DONE;
     };
-    expect_read_einval();
+    expect_read_refused(EINVAL, "callback `read` said DONE");
 }
 
-TEST_F(WrapCallbacks, P7_WouldBlockWithoutADescriptorFailsTheConnection)
+// Poll would never come back for these.
+TEST_F(WrapCallbacks, P7_WouldBlockWithNothingToWaitForFailsTheConnection)
+{
+    const ssl_io_result nothing[] = {{0, 0, -1, 0}, {0, 0, -7, POLLIN}, {0, 0, STDERR_FILENO, 0}};
+    for (const ssl_io_result &details : nothing) {
+        auto block = [&](void *, size_t, ssl_io_result *result) {
+            *result = details;
+            return SALLY_IO_WOULD_BLOCK;
+        };
+        program_.read = nullptr;
+        make();
+        program_.read = block;
+        program_.releases = 0;
+        expect_read_refused(EINVAL, "callback `read` said WOULD_BLOCK, and named no descriptor");
+        pair_ = Pair();
+        ends_ = socketpair_ends();
+        program_.fd = std::move(ends_.first);
+    }
+}
+
+// For these it would come back at once, for ever (POLLNVAL).
+constexpr int kNeverOpen = 1000000;
+
+ssl_io block_on_nothing(ssl_io_result *result)
+{
+    result->fd = kNeverOpen;
+    result->events = POLLIN;
+    return SALLY_IO_WOULD_BLOCK;
+}
+
+TEST_F(WrapCallbacks, P7_ADescriptorThatIsNotOpenFailsTheHandshakeAtOnce)
+{
+    int calls = 0;
+    program_.read = [&](void *, size_t, ssl_io_result *result) {
+        calls++;
+        return block_on_nothing(result);
+    };
+    const char *says = "callback `read` said WOULD_BLOCK, and named a descriptor that is not open";
+    expect_refused(wrap(over_program(&program_), connect_), EBADF, says);
+    EXPECT_EQ(1, calls);
+    program_.read = nullptr;
+    program_.write = [&](const void *, size_t, ssl_io_result *result) {
+        return block_on_nothing(result);
+    };
+    says = "callback `write` said WOULD_BLOCK, and named a descriptor that is not open";
+    expect_refused(wrap(over_program(&program_), connect_), EBADF, says);
+}
+
+TEST_F(WrapCallbacks, P7_ADescriptorThatHasBeenClosedFailsTheRead)
 {
     make();
-    program_.read = [](void *, size_t, ssl_io_result *) { return SALLY_IO_WOULD_BLOCK; };
-    expect_read_einval();
+    bool closed = false;
+    program_.read = [&](void *buf, size_t n, ssl_io_result *result) {
+        ssl_io io = program_.read_socket(buf, n, result);
+        return closed && io == SALLY_IO_WOULD_BLOCK ? block_on_nothing(result) : io;
+    };
+    ssl_port_set_timeout(pair_.client.in(), 30, nullptr);
+    EXPECT_EQ(SALLY_TIMEOUT, next_status(pair_.client)) << "it is open still";
+    ssl_port_set_timeout(pair_.client.in(), -1, nullptr);
+    closed = true;
+    expect_read_refused(EBADF, "named a descriptor that is not open");
+}
+
+TEST_F(WrapCallbacks, L1_ADescriptorThatIsNotOpenMakesThePortReady)
+{
+    make();
+    program_.read = [&](void *, size_t, ssl_io_result *result) { return block_on_nothing(result); };
+    ssl_event event = {nullptr, pair_.client.in(), {0}};
+    size_t ready = 99;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_OK, ssl_sync(&event, 1, &ready, &err), err));
+    EXPECT_EQ(0u, ready);
+    expect_read_refused(EBADF, "named a descriptor that is not open");
+}
+
+TEST_F(WrapCallbacks, P7_ADescriptorThatIsNotOpenCutsTlsInTlsOverIt)
+{
+    make();
+    Pair inner = wrapped_over(std::move(pair_));
+    program_.read = [&](void *, size_t, ssl_io_result *result) { return block_on_nothing(result); };
+    ssl_error err;
+    EXPECT_NE(SALLY_OK, next_status(inner.client, &err));
+    EXPECT_EQ(EBADF, err.sys_errno) << err.text;
 }
 
 TEST_F(WrapCallbacks, P7_AFailureWithoutAnErrnoIsEio)

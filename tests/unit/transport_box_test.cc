@@ -16,15 +16,23 @@ namespace
 {
 
 // What a transport asks of its far side, and what that answers.
+constexpr int kOpen = STDERR_FILENO;
+constexpr int kNeverOpen = 1000000;
+
+sally_io block_on(int fd, short events, ssl_io_result *result)
+{
+    result->fd = fd;
+    result->events = events;
+    return SALLY_IO_WOULD_BLOCK;
+}
+
 struct Far {
     using Read = std::function<sally_io(void *buf, size_t n, ssl_io_result *)>;
     using Write = std::function<sally_io(const void *buf, size_t n, ssl_io_result *)>;
     using Flush = std::function<sally_io(ssl_io_result *)>;
 
     Read read = [](void *, size_t, ssl_io_result *result) {
-        result->fd = 7;
-        result->events = 1;
-        return SALLY_IO_WOULD_BLOCK;
+        return block_on(kOpen, POLLIN, result);
     };
     Write write = [this](const void *buf, size_t n, ssl_io_result *result) {
         taken.append(static_cast<const char *>(buf), n);
@@ -218,7 +226,7 @@ TEST_F(BoxTest, P1_ADirectionIsOneThreadsAtATime)
     EXPECT_EQ(-1, t_->ops->wait_fd(t_, SALLY_RECEIVE, &events));
     t_->ops->exchange(t_, SALLY_RECEIVE);
     EXPECT_FALSE(t_->ops->settle(t_, SALLY_RECEIVE));
-    EXPECT_EQ(7, t_->ops->wait_fd(t_, SALLY_RECEIVE, &events));
+    EXPECT_EQ(kOpen, t_->ops->wait_fd(t_, SALLY_RECEIVE, &events));
     EXPECT_EQ(1, events);
 }
 
@@ -226,8 +234,7 @@ TEST_F(BoxTest, P7_ShortWritesGoOnWhereTheyStopped)
 {
     far_.write = [this](const void *buf, size_t n, ssl_io_result *result) {
         if (far_.writes % 3 == 0) {
-            result->fd = 7;
-            return SALLY_IO_WOULD_BLOCK;
+            return block_on(kOpen, POLLOUT, result);
         }
         far_.taken.append(static_cast<const char *>(buf), 1);
         result->count = n != 0 ? 1 : 0;
@@ -301,25 +308,33 @@ TEST_F(BoxTest, P7_WaitingIsTheFarSidesWhereItSaysSo)
 class Nonsense : public BoxTest
 {
   protected:
-    void expect_read_refused(sally_io said, const ssl_io_result &details)
+    void expect_refused(sally_direction direction, int sys_errno, const char *says)
+    {
+        EXPECT_EQ(sys_errno, t_->sys_errno);
+        const char *fault = t_->ops->fault(t_, direction);
+        ASSERT_NE(nullptr, fault);
+        EXPECT_NE(nullptr, strstr(fault, says)) << fault;
+        sally_direction other = direction == SALLY_SEND ? SALLY_RECEIVE : SALLY_SEND;
+        EXPECT_EQ(nullptr, t_->ops->fault(t_, other));
+        make(false);
+    }
+    void expect_read_refused(sally_io said, const ssl_io_result &details, int sys_errno = EINVAL)
     {
         auto say = [=](void *, size_t, ssl_io_result *result) {
             *result = details;
             return said;
         };
         EXPECT_EQ(SALLY_IO_FAILED, read_says(say));
-        EXPECT_EQ(EINVAL, t_->sys_errno);
-        make(false);
+        expect_refused(SALLY_RECEIVE, sys_errno, "the callback `read` said");
     }
-    void expect_write_refused(sally_io said, const ssl_io_result &details)
+    void expect_write_refused(sally_io said, const ssl_io_result &details, int sys_errno = EINVAL)
     {
         auto say = [=](const void *, size_t, ssl_io_result *result) {
             *result = details;
             return said;
         };
         EXPECT_EQ(SALLY_IO_FAILED, write_says(say));
-        EXPECT_EQ(EINVAL, t_->sys_errno);
-        make(false);
+        expect_refused(SALLY_SEND, sys_errno, "the callback `write` said");
     }
 };
 
@@ -343,8 +358,19 @@ TEST_F(Nonsense, P7_DoneWithNothing)
 
 TEST_F(Nonsense, P7_WouldBlockWithNothingToWaitFor)
 {
-    expect_read_refused(SALLY_IO_WOULD_BLOCK, kNoDetails);
-    expect_write_refused(SALLY_IO_WOULD_BLOCK, kNoDetails);
+    const ssl_io_result no_events = {0, 0, kOpen, 0};
+    const ssl_io_result negative = {0, 0, -2, POLLIN};
+    for (const ssl_io_result &details : {kNoDetails, no_events, negative}) {
+        expect_read_refused(SALLY_IO_WOULD_BLOCK, details);
+        expect_write_refused(SALLY_IO_WOULD_BLOCK, details);
+    }
+}
+
+TEST_F(Nonsense, P7_WouldBlockWithADescriptorThatIsNotOpen)
+{
+    const ssl_io_result closed = {0, 0, kNeverOpen, POLLIN};
+    expect_read_refused(SALLY_IO_WOULD_BLOCK, closed, EBADF);
+    expect_write_refused(SALLY_IO_WOULD_BLOCK, closed, EBADF);
 }
 
 TEST_F(Nonsense, P7_AnEndOfWriting)
@@ -378,8 +404,7 @@ TEST_F(BoxTest, P4_WhatDoesNotGoAtOnceDeparts)
     t_->depart = depart;
     Far::Write take = far_.write;
     far_.write = [](const void *, size_t, ssl_io_result *result) {
-        result->fd = 7;
-        return SALLY_IO_WOULD_BLOCK;
+        return block_on(kOpen, POLLOUT, result);
     };
     finish("unsent");
     ASSERT_NE(nullptr, departed);
@@ -396,8 +421,7 @@ TEST_F(BoxTest, P4_ARefusedFarewellEndsItAtOnce)
 {
     t_->depart = refuse_to_depart;
     far_.write = [](const void *, size_t, ssl_io_result *result) {
-        result->fd = 7;
-        return SALLY_IO_WOULD_BLOCK;
+        return block_on(kOpen, POLLOUT, result);
     };
     finish("unsent");
     EXPECT_EQ(1, far_.ends);
