@@ -24,7 +24,8 @@ extern "C" {
 #define SALLY_KEY_ROUNDS_MAX 1000000
 
 /** What would be in a file, in memory. It is looked at during the call only and not copied; what is kept
- *  is the parsed certificate or key. Wiping a key's bytes afterwards is the caller's, whose they are. */
+ *  is the parsed certificate or key. Wiping a key's bytes afterwards is the caller's, whose they are.
+ *  A call that ends in _bytes does what the one without does, from memory; it gives USAGE for NULL too. */
 typedef struct ssl_bytes {
     const void *data;  /**< not NULL */
     size_t size;       /**< at most SALLY_FILE_MAX */
@@ -65,13 +66,13 @@ SALLY_API ssl_status ssl_load_identity(ssl_context *context, const char *chain_p
                                        const char *key_path, const ssl_key_options *options,
                                        ssl_error *err);
 
-/** ssl_load_certificate_chain from memory, PEM. Errors: USAGE (NULL) too. Keeps: C2, C3. */
+/** ssl_load_certificate_chain from memory. Keeps: C2, C3. */
 SALLY_API ssl_status ssl_load_certificate_chain_bytes(ssl_context *context, const ssl_bytes *chain,
                                                       ssl_error *err);
-/** ssl_load_private_key from memory: PEM, or DER with `asn1`. Errors: USAGE (NULL) too. Keeps: C2, C3. */
+/** ssl_load_private_key from memory. Keeps: C2, C3. */
 SALLY_API ssl_status ssl_load_private_key_bytes(ssl_context *context, const ssl_bytes *key,
                                                 const ssl_key_options *options, ssl_error *err);
-/** ssl_load_identity from memory. Errors: USAGE (NULL) too. Keeps: C2, C3. */
+/** ssl_load_identity from memory. Keeps: C2, C3. */
 SALLY_API ssl_status ssl_load_identity_bytes(ssl_context *context, const ssl_bytes *chain,
                                              const ssl_bytes *key, const ssl_key_options *options,
                                              ssl_error *err);
@@ -130,7 +131,7 @@ SALLY_API ssl_status ssl_load_verify_source(ssl_context *context, const ssl_veri
 /** ssl_load_verify_source of a PEM file. */
 SALLY_API ssl_status ssl_load_verify_root_certificates(ssl_context *context, const char *path,
                                                        ssl_error *err);
-/** The same from memory, PEM. Errors: USAGE (NULL) too. Keeps: C3. */
+/** ssl_load_verify_root_certificates from memory. Keeps: C3. */
 SALLY_API ssl_status ssl_load_verify_root_certificates_bytes(ssl_context *context,
                                                              const ssl_bytes *roots,
                                                              ssl_error *err);
