@@ -29,6 +29,7 @@ set(sally_l2_net
     sock.c
     unix_file.c
     proxy.c
+    proxy_tlv.c
     trust.c
     proxied.c
     fd.c

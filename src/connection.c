@@ -479,8 +479,9 @@ static void run(sally_task *task, const sally_turn *turn)
 static ssl_connection *new_connection(ssl_server *server, const sally_client *client)
 {
     sally_proxied *proxied = NULL;
-    if (sally_trust_judge(client->front.trust, &client->remote) == SALLY_CLIENT_PROXY) {
-        proxied = sally_proxied_new(&client->remote);
+    const sally_trust *trust = client->front.trust;
+    if (sally_trust_judge(trust, &client->remote) == SALLY_CLIENT_PROXY) {
+        proxied = sally_proxied_new(&client->remote, sally_trust_keeps_tlvs(trust));
         if (proxied == NULL) {
             return NULL;
         }

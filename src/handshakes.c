@@ -132,7 +132,7 @@ static int receive_locked(sally_handshakes *set, sally_handshake *h, const sally
         sally_handshakes_queue_locked(set, h);
         return 0;
     case SALLY_CLIENT_PROXY:
-        h->proxied = sally_proxied_new(&h->remote);
+        h->proxied = sally_proxied_new(&h->remote, sally_trust_keeps_tlvs(trust));
         return h->proxied != NULL ? add_locked(set, h) : ENOMEM;
     case SALLY_CLIENT_DIRECT: break;
     }

@@ -90,8 +90,10 @@ static ssl_status equip(ssl_listener *l, const sally_listener_setup *setup, ssl_
         return sally_fail_errno(err, error, SALLY_PHASE_LISTEN, "%s: cannot make an event set",
                                 setup->call);
     }
-    return sally_trust_new(setup->options->proxy, setup->options->proxy_trusted, setup->call,
-                           &l->front.trust, err);
+    const ssl_listen_options *o = setup->options;
+    sally_trust_setup proxies = {
+        .mode = o->proxy, .trusted = o->proxy_trusted, .tlvs = o->proxy_tlvs};
+    return sally_trust_new(&proxies, setup->call, &l->front.trust, err);
 }
 
 ssl_status sally_listener_make(const sally_listener_setup *setup, ssl_listener **listener,

@@ -77,6 +77,60 @@ ssl_status ssl_socket_addresses(const ssl_port *port, ssl_endpoints *ends, ssl_e
     return addresses(port, OF_SOCKET, ends, err);
 }
 
+/* A header is constant, and lives as long as the ports: no lock. */
+static ssl_status find_tlv(const sally_proxied *proxied, int type, sally_tlv *tlv, ssl_error *err)
+{
+    if (!proxied->keeps_tlvs) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE,
+                          "ssl_proxy_tlv: the listener did not keep what proxies say; set "
+                          "options.proxy_tlvs for ssl_listen");
+    }
+    sally_tlv_found found = sally_proxied_tlv(proxied, type, tlv);
+    if (found == SALLY_TLV_FOUND || found == SALLY_TLV_ABSENT) {
+        return SALLY_OK;
+    }
+    return sally_fail(
+        err, SALLY_PROTOCOL, SALLY_PHASE_NONE, "ssl_proxy_tlv: type 0x%02X: %s", (unsigned)type,
+        found == SALLY_TLV_TWICE ? "the PROXY header has it more than once"
+                                 : "the extensions in SALLY_TLV_SSL go beyond its end");
+}
+
+static ssl_status check_tlv_call(const ssl_port *port, int type, const void **value,
+                                 const size_t *length, ssl_error *err)
+{
+    if (port == NULL || value == NULL || length == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_proxy_tlv: %s is NULL",
+                          port == NULL    ? "the port"
+                          : value == NULL ? "value"
+                                          : "length");
+    }
+    if (!sally_tlv_is_type(type)) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE,
+                          "ssl_proxy_tlv: %d is no type; there are 0 to 255, and 0x2000 to 0x20FF "
+                          "inside of SALLY_TLV_SSL",
+                          type);
+    }
+    return SALLY_OK;
+}
+
+ssl_status ssl_proxy_tlv(const ssl_port *port, int type, const void **value, size_t *length,
+                         ssl_error *err)
+{
+    sally_tlv tlv = {.value = NULL};
+    sally_ossl_begin();
+    ssl_status status = check_tlv_call(port, type, value, length, err);
+    if (status == SALLY_OK && port->conn->proxied != NULL) {
+        status = find_tlv(port->conn->proxied, type, &tlv, err);
+    }
+    if (value != NULL) {
+        *value = tlv.value;
+    }
+    if (length != NULL) {
+        *length = tlv.length;
+    }
+    return status;
+}
+
 static ssl_status alpn_locked(const sally_conn *conn, void *name, size_t size, size_t *length,
                               ssl_error *err)
 {

@@ -17,11 +17,12 @@
 #include "mem.h"
 #include "sock.h"
 
-sally_proxied *sally_proxied_new(const sally_addr *proxy)
+sally_proxied *sally_proxied_new(const sally_addr *proxy, bool keeps_tlvs)
 {
     sally_proxied *p = sally_alloc(sizeof *p);
     if (p != NULL) {
         p->proxy = *proxy;
+        p->keeps_tlvs = keeps_tlvs;
     }
     return p;
 }
@@ -30,6 +31,7 @@ void sally_proxied_free(sally_proxied *p)
 {
     if (p != NULL) {
         sally_buf_fini(&p->held);
+        sally_free(p->tlvs);
         sally_free(p);
     }
 }
@@ -42,6 +44,12 @@ const sally_addr *sally_proxied_client(const sally_proxied *p)
 const sally_addr *sally_proxied_destination(const sally_proxied *p)
 {
     return p->told && p->header.destination.length != 0 ? &p->header.destination : NULL;
+}
+
+sally_tlv_found sally_proxied_tlv(const sally_proxied *p, int type, sally_tlv *tlv)
+{
+    return p->tlvs != NULL ? sally_tlv_find(p->tlvs->bytes, p->tlvs->length, type, tlv)
+                           : SALLY_TLV_ABSENT;
 }
 
 /* ---- one step ------------------------------------------------------------------------------ */
@@ -106,6 +114,12 @@ static bool take(reading *r, size_t n, int *sys_errno)
     return true;
 }
 
+static sally_telling refuse_memory(reading *r)
+{
+    (void)sally_fail_memory(r->err, SALLY_PHASE_HANDSHAKE, r->call);
+    return SALLY_TELLS_NOTHING;
+}
+
 static sally_telling keep_beginning(reading *r, size_t peeked)
 {
     int sys_errno = 0;
@@ -113,11 +127,24 @@ static sally_telling keep_beginning(reading *r, size_t peeked)
         return refuse_errno(r, sys_errno);
     }
     sally_buf *held = &r->proxied->held;
-    if (!sally_buf_append(held, r->bytes + held->length, peeked)) {
-        (void)sally_fail_memory(r->err, SALLY_PHASE_HANDSHAKE, r->call);
-        return SALLY_TELLS_NOTHING;
+    return sally_buf_append(held, r->bytes + held->length, peeked) ? SALLY_TELLS_MORE
+                                                                   : refuse_memory(r);
+}
+
+/* False: no memory. Those of a header that has none, and of one whose client nobody asks for, cost nothing. */
+static bool keep_tlvs(const reading *r)
+{
+    sally_proxied *p = r->proxied;
+    size_t length = p->header.length - p->header.tlvs_at;
+    if (!p->keeps_tlvs || length == 0) {
+        return true;
     }
-    return SALLY_TELLS_MORE;
+    p->tlvs = sally_alloc(sizeof *p->tlvs + length);
+    if (p->tlvs != NULL) {
+        p->tlvs->length = length;
+        memcpy(p->tlvs->bytes, r->bytes + p->header.tlvs_at, length);
+    }
+    return p->tlvs != NULL;
 }
 
 /* Version 1 has no LOCAL: a proxy that checks whether we are there names its own end of the socket. */
@@ -146,6 +173,9 @@ static sally_telling judge(reading *r, size_t peeked)
         return refuse_errno(r, sys_errno);
     }
     sally_buf_fini(&p->held);
+    if (!keep_tlvs(r)) {
+        return refuse_memory(r);
+    }
     p->told = true;
     p->header.local = p->header.local || names_itself(p);
     return there > p->header.length ? SALLY_TELLS_CLIENT : SALLY_TELLS_MORE;

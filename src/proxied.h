@@ -8,13 +8,22 @@
 
 #include "buf.h"
 #include "proxy.h"
+#include "proxy_tlv.h"
 #include "sallyport/error.h"
+
+/* What is kept of a header's extensions. */
+typedef struct sally_tlvs {
+    size_t length;
+    unsigned char bytes[];
+} sally_tlvs;
 
 typedef struct sally_proxied {
     sally_addr proxy; /* who connected */
     sally_proxy_header header;
-    bool told;      /* the header is there */
-    sally_buf held; /* its first bytes, while the rest is waited for */
+    bool keeps_tlvs;  /* constant */
+    bool told;        /* the header is there */
+    sally_buf held;   /* its first bytes, while the rest is waited for */
+    sally_tlvs *tlvs; /* NULL: it had none, or none are kept */
 } sally_proxied;
 
 typedef enum sally_telling {
@@ -25,7 +34,7 @@ typedef enum sally_telling {
 } sally_telling;
 
 /* NULL: no memory. */
-sally_proxied *sally_proxied_new(const sally_addr *proxy);
+sally_proxied *sally_proxied_new(const sally_addr *proxy, bool keeps_tlvs);
 /* NULL is fine. */
 void sally_proxied_free(sally_proxied *p);
 
@@ -36,5 +45,7 @@ sally_telling sally_proxied_step(sally_proxied *p, int fd, const char *call, ssl
 const sally_addr *sally_proxied_client(const sally_proxied *p);
 /* The address that the client connected to; NULL: it was not told. */
 const sally_addr *sally_proxied_destination(const sally_proxied *p);
+/* The extension of a type (sally_tlv_is_type). */
+sally_tlv_found sally_proxied_tlv(const sally_proxied *p, int type, sally_tlv *tlv);
 
 #endif

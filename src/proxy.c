@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "proxy_tlv.h"
+
 static sally_proxy_verdict malformed(const char **why, const char *what)
 {
     *why = what;
@@ -119,6 +121,7 @@ static sally_proxy_verdict parse_v1(const unsigned char *bytes, size_t n,
     memcpy(line, bytes, length);
     line[length] = '\0';
     header->length = length + 2;
+    header->tlvs_at = (uint16_t)header->length;
     return read_v1_line(line, header, why);
 }
 
@@ -142,19 +145,12 @@ enum {
     V2_STREAM = 1,
     V2_DGRAM = 2,
     V2_UNIX_PATH = 108,
-    V2_TLV_HEAD = 3,
-    V2_TLV_CRC32C = 3,
     V2_CRC_SIZE = 4
 };
 
-static size_t read_16(const unsigned char *bytes)
-{
-    return (size_t)bytes[0] << 8 | bytes[1];
-}
-
 static uint32_t read_32(const unsigned char *bytes)
 {
-    return (uint32_t)read_16(bytes) << 16 | (uint32_t)read_16(bytes + 2);
+    return (uint32_t)sally_tlv_read_16(bytes) << 16 | (uint32_t)sally_tlv_read_16(bytes + 2);
 }
 
 /* The block of addresses, both ends. */
@@ -241,23 +237,19 @@ static bool is_checksum_right(const unsigned char *bytes, size_t n, size_t at, s
     return length == V2_CRC_SIZE && read_32(bytes + at) == crc32c(bytes, n, at);
 }
 
-/* What follows the addresses: type, length, value, and again. Only the checksum is looked at. */
+/* What follows the addresses: extensions, each of them whole. Only the checksum is looked at. */
 static sally_proxy_verdict check_v2_extras(const unsigned char *bytes, size_t at, size_t end,
                                            const char **why)
 {
-    while (at < end) {
-        if (end - at < V2_TLV_HEAD || end - at - V2_TLV_HEAD < read_16(bytes + at + 1)) {
-            return malformed(why, "an extension of the PROXY header goes beyond its end");
-        }
-        int type = bytes[at];
-        size_t length = read_16(bytes + at + 1);
-        at += V2_TLV_HEAD;
-        if (type == V2_TLV_CRC32C && !is_checksum_right(bytes, end, at, length)) {
+    sally_tlv tlv;
+    while (sally_tlv_next(bytes, end, &at, &tlv)) {
+        size_t value_at = at - tlv.length;
+        if (tlv.type == SALLY_TLV_CRC32C && !is_checksum_right(bytes, end, value_at, tlv.length)) {
             return malformed(why, "the checksum of the PROXY header is wrong");
         }
-        at += length;
     }
-    return SALLY_PROXY_WHOLE;
+    return at == end ? SALLY_PROXY_WHOLE
+                     : malformed(why, "an extension of the PROXY header goes beyond its end");
 }
 
 /* What the fixed part says, as far as it is there. */
@@ -277,7 +269,8 @@ static sally_proxy_verdict check_v2_fixed(const unsigned char *bytes, size_t n, 
         (bytes[V2_FAMILY_AT] >> 4 > V2_UNIX || (bytes[V2_FAMILY_AT] & 15) > V2_DGRAM)) {
         return malformed(why, "the PROXY header's family or protocol is unknown");
     }
-    if (n >= V2_FIXED && V2_FIXED + read_16(bytes + V2_LENGTH_AT) > SALLY_PROXY_HEADER_MAX) {
+    if (n >= V2_FIXED &&
+        V2_FIXED + sally_tlv_read_16(bytes + V2_LENGTH_AT) > SALLY_PROXY_HEADER_MAX) {
         return malformed(why, "the PROXY header is longer than 4096 bytes");
     }
     return n < V2_FIXED ? SALLY_PROXY_MORE : SALLY_PROXY_WHOLE;
@@ -292,12 +285,13 @@ static sally_proxy_verdict parse_v2(const unsigned char *bytes, size_t n,
     if (verdict != SALLY_PROXY_WHOLE) {
         return verdict;
     }
-    size_t length = read_16(bytes + V2_LENGTH_AT);
+    size_t length = sally_tlv_read_16(bytes + V2_LENGTH_AT);
     int family = bytes[V2_FAMILY_AT] >> 4;
     int protocol = bytes[V2_FAMILY_AT] & 15;
     size_t addresses = v2_addresses_length(family);
     header->local = (bytes[V2_COMMAND_AT] & 15) == V2_LOCAL;
     header->length = V2_FIXED + length;
+    header->tlvs_at = (uint16_t)header->length;
     bool tells = !header->local && family != V2_UNSPEC && protocol != V2_UNSPEC;
     if (tells && length < addresses) {
         return malformed(why, "the PROXY header has no room for its addresses");
@@ -308,7 +302,8 @@ static sally_proxy_verdict parse_v2(const unsigned char *bytes, size_t n,
     if (protocol == V2_STREAM) {
         read_v2_addresses(family, bytes + V2_FIXED, header);
     }
-    return check_v2_extras(bytes, V2_FIXED + addresses, header->length, why);
+    header->tlvs_at = (uint16_t)(V2_FIXED + addresses);
+    return check_v2_extras(bytes, header->tlvs_at, header->length, why);
 }
 
 /* ---- either -------------------------------------------------------------------------------- */

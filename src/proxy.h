@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "addr.h"
 
@@ -24,7 +25,8 @@ typedef enum sally_proxy_verdict {
 
 typedef struct sally_proxy_header {
     size_t length;
-    bool local; /* the proxy's own connection, a health check: nobody is behind it */
+    bool local;       /* the proxy's own connection, a health check: nobody is behind it */
+    uint16_t tlvs_at; /* its last bytes, from there to `length`, are extensions (proxy_tlv.h) */
     /* No address (length 0) in a header that names none: then the ends are those of the socket. */
     sally_addr source;
     sally_addr destination;

@@ -25,6 +25,7 @@ typedef struct network {
 struct sally_trust {
     bool others_are_clients; /* who is not trusted is a client, and is not refused */
     bool unix_sockets;
+    bool keeps_tlvs;
     size_t count;
     network networks[];
 };
@@ -155,14 +156,17 @@ static ssl_status read_list(const char *list, const char *call, sally_trust *tru
     return SALLY_OK;
 }
 
-static ssl_status check_mode(ssl_proxy_mode mode, const char *trusted, const char *call,
-                             ssl_error *err)
+static ssl_status check_setup(const sally_trust_setup *setup, const char *call, ssl_error *err)
 {
+    ssl_proxy_mode mode = setup->mode;
+    const char *trusted = setup->trusted;
     const char *why = NULL;
     if (mode != SALLY_PROXY_OFF && mode != SALLY_PROXY_REQUIRED && mode != SALLY_PROXY_OR_DIRECT) {
         why = "options.proxy is none of ssl_proxy_mode";
     } else if (mode == SALLY_PROXY_OFF && trusted != NULL) {
         why = "options.proxy_trusted is given, and options.proxy is SALLY_PROXY_OFF";
+    } else if (mode == SALLY_PROXY_OFF && setup->tlvs) {
+        why = "options.proxy_tlvs is given, and options.proxy is SALLY_PROXY_OFF";
     } else if (mode != SALLY_PROXY_OFF && (trusted == NULL || count_items(trusted) == 0)) {
         why = "options.proxy_trusted is empty; name the proxies whose word is taken for who a "
               "client is, as in \"10.0.0.0/8, ::1\"";
@@ -171,21 +175,22 @@ static ssl_status check_mode(ssl_proxy_mode mode, const char *trusted, const cha
                        : sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: %s", call, why);
 }
 
-ssl_status sally_trust_new(ssl_proxy_mode mode, const char *trusted, const char *call,
-                           sally_trust **trust, ssl_error *err)
+ssl_status sally_trust_new(const sally_trust_setup *setup, const char *call, sally_trust **trust,
+                           ssl_error *err)
 {
     *trust = NULL;
-    ssl_status status = check_mode(mode, trusted, call, err);
-    if (status != SALLY_OK || mode == SALLY_PROXY_OFF) {
+    ssl_status status = check_setup(setup, call, err);
+    if (status != SALLY_OK || setup->mode == SALLY_PROXY_OFF) {
         return status;
     }
-    size_t items = count_items(trusted);
+    size_t items = count_items(setup->trusted);
     sally_trust *made = sally_alloc(sizeof *made + items * sizeof made->networks[0]);
     if (made == NULL) {
         return sally_fail_memory(err, SALLY_PHASE_LISTEN, call);
     }
-    made->others_are_clients = mode == SALLY_PROXY_OR_DIRECT;
-    status = read_list(trusted, call, made, err);
+    made->others_are_clients = setup->mode == SALLY_PROXY_OR_DIRECT;
+    made->keeps_tlvs = setup->tlvs;
+    status = read_list(setup->trusted, call, made, err);
     if (status != SALLY_OK) {
         sally_trust_free(made);
         return status;
@@ -197,6 +202,11 @@ ssl_status sally_trust_new(ssl_proxy_mode mode, const char *trusted, const char 
 void sally_trust_free(sally_trust *trust)
 {
     sally_free(trust);
+}
+
+bool sally_trust_keeps_tlvs(const sally_trust *trust)
+{
+    return trust->keeps_tlvs;
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */

@@ -10,11 +10,19 @@
 
 typedef struct sally_trust sally_trust;
 
-/* Reads ssl_listen_options.proxy and .proxy_trusted. *trust is NULL for SALLY_PROXY_OFF. Errors: USAGE,
- * naming `call` and what is wrong; MEMORY. */
-ssl_status sally_trust_new(ssl_proxy_mode mode, const char *trusted, const char *call,
-                           sally_trust **trust, ssl_error *err);
+/* What ssl_listen_options say of proxies. */
+typedef struct sally_trust_setup {
+    ssl_proxy_mode mode;
+    const char *trusted;
+    bool tlvs;
+} sally_trust_setup;
+
+/* *trust is NULL for SALLY_PROXY_OFF. Errors: USAGE, naming `call` and what is wrong; MEMORY. */
+ssl_status sally_trust_new(const sally_trust_setup *setup, const char *call, sally_trust **trust,
+                           ssl_error *err);
 void sally_trust_free(sally_trust *trust);
+/* Whether the extensions of proxies' headers are kept. */
+bool sally_trust_keeps_tlvs(const sally_trust *trust);
 
 typedef enum sally_standing {
     SALLY_CLIENT_DIRECT, /* it is the client: its bytes are TLS */

@@ -46,7 +46,8 @@ typedef struct ssl_listen_options {
     const char *proxy_trusted; /**< whose word is taken for who a client is: addresses, networks
                                     ("10.0.0.0/8", "fd00::/8") and "unix" (whoever connects to a Unix
                                     socket), between commas or spaces; NULL where `proxy` is off */
-    uint64_t reserved[5];
+    bool proxy_tlvs; /**< keep what else their headers say of a client (TLVs), for ssl_proxy_tlv */
+    uint64_t reserved[4];
 } ssl_listen_options;
 
 #define SALLY_HANDSHAKE_TIMEOUT_MS   10000
@@ -54,7 +55,7 @@ typedef struct ssl_listen_options {
 /* clang-format off */
 #define SALLY_LISTEN_OPTIONS \
     {NULL, 0, true, SALLY_HANDSHAKE_TIMEOUT_MS, SALLY_PENDING_HANDSHAKES_MAX, NULL, SALLY_PROXY_OFF, \
-     NULL, {0}}
+     NULL, false, {0}}
 /* clang-format on */
 
 /**

@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "proxy.h"
+#include "proxy_tlv.h"
 }
 
 namespace
@@ -51,6 +52,36 @@ void check_whole(const sally_proxy_header &header, const uint8_t *data, size_t s
     FUZZ_CHECK(text_of_addr(alone.header.destination) == text_of_addr(header.destination));
 }
 
+// Extensions follow each other without a gap, and what is found by type is what a walk over them meets.
+void check_extensions(const sally_proxy_header &header, const uint8_t *data)
+{
+    FUZZ_CHECK(header.tlvs_at >= 15 && header.tlvs_at <= header.length);
+    FUZZ_CHECK(!header.local || header.tlvs_at == header.length);
+    const std::vector<unsigned char> exact(data + header.tlvs_at, data + header.length);
+    unsigned char none = 0;
+    const unsigned char *bytes = exact.empty() ? &none : exact.data();
+    int met[256] = {};
+    sally_tlv tlv;
+    for (size_t at = 0; sally_tlv_next(bytes, exact.size(), &at, &tlv);) {
+        FUZZ_CHECK(tlv.value + tlv.length == bytes + at && at <= exact.size());
+        met[tlv.type]++;
+    }
+    for (int type = 0; type < 256; type++) {
+        sally_tlv_found found = sally_tlv_find(bytes, exact.size(), type, &tlv);
+        FUZZ_CHECK(found == (met[type] == 0   ? SALLY_TLV_ABSENT
+                             : met[type] == 1 ? SALLY_TLV_FOUND
+                                              : SALLY_TLV_TWICE));
+    }
+    for (int type = 0x2000; type < 0x2100; type++) {
+        sally_tlv inner;
+        bool found = sally_tlv_find(bytes, exact.size(), type, &inner) == SALLY_TLV_FOUND;
+        FUZZ_CHECK(!found ||
+                   sally_tlv_find(bytes, exact.size(), SALLY_TLV_SSL, &tlv) == SALLY_TLV_FOUND);
+        FUZZ_CHECK(!found || (inner.value >= tlv.value + 8 &&
+                              inner.value + inner.length <= tlv.value + tlv.length));
+    }
+}
+
 // The verdicts over growing beginnings: MORE, then one of the others, for good.
 void check_beginnings(const uint8_t *data, size_t size, sally_proxy_verdict last)
 {
@@ -72,6 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Judged judged = judge(data, size);
     if (judged.verdict == SALLY_PROXY_WHOLE) {
         check_whole(judged.header, data, size);
+        check_extensions(judged.header, data);
     }
     check_beginnings(data, size, judged.verdict);
     return 0;

@@ -1,4 +1,4 @@
-// Behind HAProxy, which passes TLS on unopened and says whose it is (W8, P5).
+// Behind HAProxy, which passes TLS on unopened, or opens it and closes it again, and says whose it is (W8, P5).
 #include <csignal>
 #include <fstream>
 
@@ -28,14 +28,17 @@ void PrintTo(const Way &way, std::ostream *out)
 class Balancer
 {
   public:
-    Balancer(int to, const std::string &options) : port_(ClosedPort().port())
+    Balancer(int to, const std::string &options, const std::string &bind_options = "")
+        : port_(ClosedPort().port())
     {
         char directory[] = "/tmp/sallyport-haproxy-XXXXXX";
         EXPECT_NE(nullptr, mkdtemp(directory));
         directory_ = directory;
         std::ofstream(file()) << "defaults\n  mode tcp\n  timeout connect 20s\n"
                               << "  timeout client 60s\n  timeout server 60s\n"
-                              << "listen door\n  bind 127.0.0.1:" << port_ << "\n"
+                              << "  unique-id-format connection-%cp\n"
+                              << "listen door\n  bind 127.0.0.1:" << port_ << " " << bind_options
+                              << "\n"
                               << "  server ours 127.0.0.1:" << to << " " << options << "\n";
         process_ = std::make_unique<Process>(
             std::vector<std::string>{"haproxy", "-db", "-q", "-f", file()});
@@ -98,6 +101,7 @@ class Haproxy : public testing::TestWithParam<Way>
         ssl_listen_options options = loopback_options();
         options.proxy = SALLY_PROXY_REQUIRED;
         options.proxy_trusted = "127.0.0.1";
+        options.proxy_tlvs = true;
         listener = listen_with(options, server.get());
     }
 
@@ -140,10 +144,88 @@ TEST_P(Haproxy, W8_HealthChecksAreNoNews)
     expect_echo(served.ports, client.raw());
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, Haproxy,
-                         testing::Values(Way{"V1", "send-proxy"}, Way{"V2", "send-proxy-v2"},
-                                         Way{"V2Checksum",
-                                             "send-proxy-v2 proxy-v2-options crc32c"}),
-                         [](const auto &way) { return std::string(way.param.name); });
+// "none" where the header has none.
+std::string tlv_of(const Ports &ports, int type)
+{
+    const void *value = nullptr;
+    size_t length = 0;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_OK, ssl_proxy_tlv(ports.in(), type, &value, &length, &err), err));
+    return value != nullptr ? std::string(static_cast<const char *>(value), length) : "none";
+}
+
+// HAProxy's own certificate and key, in one file as it wants them.
+class WithKey
+{
+  public:
+    explicit WithKey(const std::string &stem)
+    {
+        char path[] = "/tmp/sallyport-haproxy-XXXXXX";
+        Fd fd(mkstemp(path));
+        EXPECT_TRUE(fd);
+        path_ = path;
+        std::ofstream(path_) << std::ifstream(cert_path(stem + ".pem")).rdbuf()
+                             << std::ifstream(cert_path(stem + "-key.pem")).rdbuf();
+    }
+    ~WithKey()
+    {
+        EXPECT_EQ(0, unlink(path_.c_str()));
+    }
+    const std::string &path() const
+    {
+        return path_;
+    }
+
+  private:
+    std::string path_;
+};
+
+class HaproxyTells : public Haproxy
+{
+};
+
+TEST_P(HaproxyTells, W8_WhatBecameOfTlsInFrontOfIt)
+{
+    WithKey identity("server-rsa");
+    Balancer balancer(port_of(listener.get()), GetParam().options,
+                      "ssl crt " + identity.path() + " alpn echo ca-file " + cert_path("ca.pem") +
+                          " verify optional");
+    RawOptions options = raw_client();
+    options.server_name = "www.example.org";
+    options.client_identity = "client";
+    options.version = TLS1_3_VERSION;
+    Fd fd = balancer.connect();
+    std::string id = "connection-" + std::to_string(port_of_socket(fd.get()));
+    Handshaker client(raw_peer(std::move(fd), options));
+    Outcome served = accept_from(listener.get());
+    ASSERT_TRUE(is(SALLY_OK, served));
+    EXPECT_EQ(id, tlv_of(served.ports, SALLY_TLV_UNIQUE_ID));
+    EXPECT_EQ("www.example.org", tlv_of(served.ports, SALLY_TLV_AUTHORITY));
+    EXPECT_EQ(std::string("\x07\0\0\0\0", 5), tlv_of(served.ports, SALLY_TLV_SSL).substr(0, 5))
+        << "TLS, with a good certificate";
+    EXPECT_EQ("TLSv1.3", tlv_of(served.ports, SALLY_TLV_SSL_VERSION));
+    EXPECT_EQ(0u, tlv_of(served.ports, SALLY_TLV_SSL_CIPHER).find("TLS_"));
+    EXPECT_EQ("RSA2048", tlv_of(served.ports, SALLY_TLV_SSL_KEY_ALG));
+    EXPECT_EQ("ecdsa-with-SHA256", tlv_of(served.ports, SALLY_TLV_SSL_SIG_ALG));
+    EXPECT_EQ("Test client", tlv_of(served.ports, SALLY_TLV_SSL_CN));
+    EXPECT_EQ(4u, tlv_of(served.ports, SALLY_TLV_CRC32C).size());
+    EXPECT_EQ("none", tlv_of(served.ports, SALLY_TLV_NETNS));
+    EXPECT_EQ(Raw::Ok, client.result());
+    expect_echo(served.ports, client.raw());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, HaproxyTells,
+    testing::Values(Way{"All",
+                        "ssl verify none send-proxy-v2 proxy-v2-options "
+                        "unique-id,ssl,cert-cn,ssl-cipher,cert-sig,cert-key,authority,crc32c"}),
+    [](const auto &way) { return std::string(way.param.name); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, Haproxy,
+    testing::Values(Way{"V1", "send-proxy"}, Way{"V2", "send-proxy-v2"},
+                    Way{"V2UniqueId", "send-proxy-v2 proxy-v2-options unique-id,crc32c"},
+                    Way{"V2Checksum", "send-proxy-v2 proxy-v2-options crc32c"}),
+    [](const auto &way) { return std::string(way.param.name); });
 
 } // namespace

@@ -285,6 +285,145 @@ TEST_F(ProxyTest, W8_ProxiesOverAUnixSocket)
     EXPECT_EQ(host + " 0", ends_of(served.ports.in(), ssl_socket_addresses).local);
 }
 
+// ---- what else a proxy says ----------------------------------------------------------------------
+
+ssl_listen_options telling_options(ssl_proxy_mode mode = SALLY_PROXY_REQUIRED,
+                                   const char *trusted = "127.0.0.1")
+{
+    ssl_listen_options options = proxied_options(mode, trusted);
+    options.proxy_tlvs = true;
+    return options;
+}
+
+std::string v2_telling(const std::string &extensions)
+{
+    return v2_header(0x21, 0x11, v2_tcp4().substr(16) + extensions);
+}
+
+// Of the TLS between client and proxy, with one extension of its own.
+std::string ssl_tlv(const std::string &inner)
+{
+    return tlv(SALLY_TLV_SSL, std::string("\x01\0\0\0\0", 5) + inner);
+}
+
+// In angle brackets; "none" without.
+std::string tlv_of(const ssl_port *port, int type)
+{
+    const void *value = port;
+    size_t length = 77;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_OK, ssl_proxy_tlv(port, type, &value, &length, &err), err));
+    return value != nullptr ? "<" + std::string(static_cast<const char *>(value), length) + ">"
+                            : "none";
+}
+
+void expect_no_tlv(ssl_status wanted, const ssl_port *port, int type, const char *says)
+{
+    const void *value = port;
+    size_t length = 77;
+    ssl_error err;
+    EXPECT_TRUE(is(wanted, ssl_proxy_tlv(port, type, &value, &length, &err), err));
+    EXPECT_EQ(nullptr, value);
+    EXPECT_EQ(0U, length);
+    EXPECT_EQ(err.text, std::strstr(err.text, "ssl_proxy_tlv: ")) << err.text;
+    EXPECT_NE(nullptr, std::strstr(err.text, says)) << err.text;
+}
+
+TEST_F(ProxyTest, W8_WhatElseTheProxySaysIsGiven)
+{
+    const std::string header =
+        v2_telling(tlv(SALLY_TLV_ALPN, "h2") + tlv(SALLY_TLV_AUTHORITY, "www.example.org") +
+                   tlv(SALLY_TLV_UNIQUE_ID, std::string("\0id", 3)) + tlv(0xE0, "") +
+                   ssl_tlv(tlv(0x21, "TLSv1.3")));
+    Outcome served = accept_behind(header, telling_options());
+    ASSERT_TRUE(is(SALLY_OK, served));
+    EXPECT_EQ("192.0.2.7 40001", ends_of(served.ports.in()).remote);
+    for (ssl_port *door : {served.ports.in(), served.ports.out()}) {
+        EXPECT_EQ("<h2>", tlv_of(door, SALLY_TLV_ALPN));
+        EXPECT_EQ("<www.example.org>", tlv_of(door, SALLY_TLV_AUTHORITY));
+        EXPECT_EQ(std::string("<\0id>", 5), tlv_of(door, SALLY_TLV_UNIQUE_ID));
+        EXPECT_EQ("<TLSv1.3>", tlv_of(door, SALLY_TLV_SSL_VERSION));
+        EXPECT_EQ("<>", tlv_of(door, 0xE0)) << "empty is not absent";
+        EXPECT_EQ("none", tlv_of(door, 0xE1));
+        EXPECT_EQ("none", tlv_of(door, SALLY_TLV_SSL_CN));
+    }
+    expect_echo(served.ports, client->raw());
+    ssl_abandon_port(served.ports.in());
+    ssl_abandon_port(served.ports.out());
+    EXPECT_EQ("<h2>", tlv_of(served.ports.in(), SALLY_TLV_ALPN)) << "closed, and not freed";
+}
+
+TEST_F(ProxyTest, W8_WhoSaysNothingMoreHasNoExtensions)
+{
+    const std::string behind_addresses = v2_tcp4().substr(16) + tlv(SALLY_TLV_ALPN, "h2");
+    for (const std::string &header :
+         {v1_tcp4(), v2_tcp4(), v2_local(), v2_header(0x20, 0x11, behind_addresses)}) {
+        Outcome served = accept_behind(header, telling_options());
+        ASSERT_TRUE(is(SALLY_OK, served));
+        EXPECT_EQ("none", tlv_of(served.ports.in(), SALLY_TLV_ALPN));
+        EXPECT_EQ(Raw::Ok, client->result());
+    }
+    Outcome direct = accept_behind("", telling_options(SALLY_PROXY_OR_DIRECT, "::1"));
+    ASSERT_TRUE(is(SALLY_OK, direct));
+    EXPECT_EQ("none", tlv_of(direct.ports.in(), SALLY_TLV_ALPN)) << "no proxy is in between";
+    EXPECT_EQ(Raw::Ok, client->result());
+}
+
+TEST_F(ProxyTest, W8_TwoOfAKindAndLyingLengthsInsideAreNotGuessedAt)
+{
+    std::string liar = tlv(0x22, "name");
+    liar[2] = 9;
+    const std::string name = tlv(SALLY_TLV_AUTHORITY, "a.example");
+    Outcome served = accept_behind(v2_telling(name + name + ssl_tlv(liar)), telling_options());
+    ASSERT_TRUE(is(SALLY_OK, served));
+    ssl_port *in = served.ports.in();
+    expect_no_tlv(SALLY_PROTOCOL, in, SALLY_TLV_AUTHORITY,
+                  "type 0x02: the PROXY header has it more");
+    expect_no_tlv(SALLY_PROTOCOL, in, SALLY_TLV_SSL_CN,
+                  "type 0x2022: the extensions in SALLY_TLV_SSL");
+    EXPECT_EQ("none", tlv_of(in, SALLY_TLV_ALPN));
+    expect_echo(served.ports, client->raw());
+}
+
+TEST_F(ProxyTest, W8_AHeaderWhoseChecksumIsWrongTellsNothing)
+{
+    std::string header = v2_with_checksum(0x11, v2_tcp4().substr(16));
+    Outcome good = accept_behind(header, telling_options());
+    ASSERT_TRUE(is(SALLY_OK, good));
+    EXPECT_EQ("<unique>", tlv_of(good.ports.in(), SALLY_TLV_UNIQUE_ID));
+    EXPECT_EQ(6U, tlv_of(good.ports.in(), SALLY_TLV_CRC32C).size());
+    EXPECT_EQ(Raw::Ok, client->result());
+    header.back() ^= 1;
+    Outcome bad = accept_behind(header, telling_options());
+    EXPECT_TRUE(is(SALLY_PROTOCOL, bad));
+    EXPECT_NE(Raw::Ok, client->result());
+}
+
+TEST_F(ProxyTest, E3_AskingForExtensionsThatWereNotKeptOrCannotBe)
+{
+    Outcome served = accept_behind(v2_telling(tlv(SALLY_TLV_ALPN, "h2")));
+    ASSERT_TRUE(is(SALLY_OK, served));
+    const ssl_port *in = served.ports.in();
+    expect_no_tlv(SALLY_USAGE, in, SALLY_TLV_ALPN, "set options.proxy_tlvs for ssl_listen");
+    expect_no_tlv(SALLY_USAGE, nullptr, SALLY_TLV_ALPN, "the port is NULL");
+    for (int type : {-1, 0x100, 0x2100}) {
+        expect_no_tlv(SALLY_USAGE, in, type, "is no type");
+    }
+    const void *value = in;
+    size_t length = 77;
+    EXPECT_EQ(SALLY_USAGE, ssl_proxy_tlv(in, SALLY_TLV_ALPN, nullptr, &length, nullptr));
+    EXPECT_EQ(0U, length);
+    EXPECT_EQ(SALLY_USAGE, ssl_proxy_tlv(in, SALLY_TLV_ALPN, &value, nullptr, nullptr));
+    EXPECT_EQ(nullptr, value);
+    EXPECT_EQ(Raw::Ok, client->result());
+    ssl_listen_options off = loopback_options();
+    off.proxy_tlvs = true;
+    ssl_listener *made = nullptr;
+    ssl_error err;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_listen(0, &off, server.get(), &made, &err), err));
+    EXPECT_NE(nullptr, std::strstr(err.text, "options.proxy_tlvs")) << err.text;
+}
+
 // ---- through a server --------------------------------------------------------------------------
 
 // Answers every line with the client's address.
@@ -324,6 +463,30 @@ TEST(ProxyServer, W8_P5_HandlersSeeTheClient)
         ASSERT_EQ(Raw::Ok, peer->handshake());
         EXPECT_EQ("192.0.2.7 40001\n", ask_address(peer.get()));
         EXPECT_EQ("192.0.2.7 40001\n", ask_address(peer.get()));
+    }
+}
+
+TEST(ProxyServer, W8_HandlersGetWhatElseTheProxySays)
+{
+    auto tell_name = [](ssl_connection *, ssl_port *in, ssl_port *out) {
+        char line[64];
+        size_t length = 0;
+        if (ssl_read_line(in, line, sizeof line, &length, nullptr) != SALLY_OK) {
+            return SALLY_DONE;
+        }
+        std::string name = tlv_of(in, SALLY_TLV_AUTHORITY) + "\n";
+        (void)ssl_write(out, name.data(), name.size(), nullptr, nullptr);
+        return SALLY_KEEP;
+    };
+    Service service(tell_name, service_options(), telling_options());
+    auto named =
+        proxied_client(service.port(), v2_telling(tlv(SALLY_TLV_AUTHORITY, "www.example.org")));
+    auto nameless = proxied_client(service.port(), v2_tcp4());
+    ASSERT_EQ(Raw::Ok, named->handshake());
+    ASSERT_EQ(Raw::Ok, nameless->handshake());
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ("<www.example.org>\n", ask_address(named.get()));
+        EXPECT_EQ("none\n", ask_address(nameless.get()));
     }
 }
 

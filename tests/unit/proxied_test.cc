@@ -34,9 +34,14 @@ class ProxiedClient : public testing::Test
         EXPECT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
         ours = Fd(ends[0]);
         theirs = Fd(ends[1]);
+        begin_anew();
+    }
+
+    void begin_anew(bool keeps_tlvs = false)
+    {
         sally_addr proxy;
         EXPECT_TRUE(sally_addr_parse("198.51.100.3", 999, &proxy));
-        proxied.reset(sally_proxied_new(&proxy));
+        proxied.reset(sally_proxied_new(&proxy, keeps_tlvs));
     }
 
     void send(const std::string &bytes)
@@ -74,7 +79,7 @@ class ProxiedClient : public testing::Test
 TEST_F(ProxiedClient, W8_TheHeaderIsTakenAndNothingBehindIt)
 {
     for (const std::string &header : {v1_tcp4(), v2_tcp4()}) {
-        *proxied = sally_proxied{proxied->proxy, {}, false, {}};
+        begin_anew();
         EXPECT_EQ("198.51.100.3:999", client());
         send(header + "TLS bytes");
         EXPECT_EQ(SALLY_TELLS_CLIENT, step());
@@ -89,7 +94,7 @@ TEST_F(ProxiedClient, W8_AByteAtATimeIsAsGood)
 {
     for (const std::string &header :
          {v1_tcp4(), std::string("PROXY UNKNOWN\r\n"), v2_tcp6(), v2_local()}) {
-        *proxied = sally_proxied{proxied->proxy, {}, false, {}};
+        begin_anew();
         for (char byte : header) {
             send(std::string(1, byte));
             ASSERT_EQ(SALLY_TELLS_MORE, step());
@@ -107,7 +112,7 @@ TEST_F(ProxiedClient, W8_AByteAtATimeIsAsGood)
 TEST_F(ProxiedClient, W8_WithoutAnAddressItIsTheProxyItself)
 {
     for (const std::string &header : {v2_local(), std::string("PROXY UNKNOWN\r\n")}) {
-        *proxied = sally_proxied{proxied->proxy, {}, false, {}};
+        begin_anew();
         send(header + "T");
         EXPECT_EQ(SALLY_TELLS_CLIENT, step());
         EXPECT_EQ("198.51.100.3:999", client());
@@ -184,10 +189,72 @@ TEST_F(ProxiedClient, W8_WhatIsNoHeaderIsRefusedAndNamesTheProxy)
     EXPECT_EQ("198.51.100.3:999", client());
 }
 
+TEST_F(ProxiedClient, W8_ExtensionsAreKeptWhereTheyAreAskedForAndWhereThereAreSome)
+{
+    const std::string plain = v2_tcp4();
+    const std::string name = tlv(SALLY_TLV_AUTHORITY, "www.example.org");
+    const std::string header = v2_header(0x21, 0x11, plain.substr(16) + name);
+    for (bool asked : {false, true}) {
+        for (const std::string &sent : {plain, v1_tcp4(), v2_local(), header}) {
+            begin_anew(asked);
+            send(sent + "T");
+            ASSERT_EQ(SALLY_TELLS_CLIENT, step());
+            EXPECT_EQ("T", what_is_left());
+            EXPECT_EQ(asked && sent == header, proxied->tlvs != nullptr)
+                << "there is no memory for what is not there";
+        }
+    }
+    sally_tlv tlv;
+    ASSERT_EQ(SALLY_TLV_FOUND, sally_proxied_tlv(proxied.get(), SALLY_TLV_AUTHORITY, &tlv));
+    EXPECT_EQ("www.example.org",
+              std::string(reinterpret_cast<const char *>(tlv.value), tlv.length));
+    EXPECT_EQ(name.size(), proxied->tlvs->length) << "no byte of the addresses";
+    EXPECT_EQ(SALLY_TLV_ABSENT, sally_proxied_tlv(proxied.get(), SALLY_TLV_ALPN, &tlv));
+}
+
+TEST_F(ProxiedClient, W8_ExtensionsThatComeAByteAtATimeAreAsGood)
+{
+    const std::string id = tlv(SALLY_TLV_UNIQUE_ID, std::string(3000, 'u'));
+    begin_anew(true);
+    for (char byte : v2_header(0x21, 0x11, v2_tcp4().substr(16) + id)) {
+        send(std::string(1, byte));
+        ASSERT_EQ(SALLY_TELLS_MORE, step());
+    }
+    EXPECT_EQ(nullptr, proxied->held.data);
+    sally_tlv tlv;
+    ASSERT_EQ(SALLY_TLV_FOUND, sally_proxied_tlv(proxied.get(), SALLY_TLV_UNIQUE_ID, &tlv));
+    EXPECT_EQ(3000U, tlv.length);
+    EXPECT_EQ('u', tlv.value[2999]);
+}
+
+// A malloc'd block of glibc has 8 bytes of head and is a multiple of 16.
+TEST_F(ProxiedClient, W8_AConnectionWithoutExtensionsCostsNoMoreThanBefore)
+{
+    auto block = [](size_t size) { return (size + 8 + 15) / 16; };
+    size_t before = sizeof(sally_addr) + sizeof(sally_proxy_header) + 8 + sizeof(sally_buf);
+    EXPECT_EQ(block(before), block(sizeof(sally_proxied)));
+}
+
+TEST_F(ProxiedClient, E2_WithoutMemoryForExtensionsTheClientIsRefused)
+{
+    const std::string id = tlv(SALLY_TLV_UNIQUE_ID, "7");
+    const std::string header = v2_header(0x21, 0x11, v2_tcp4().substr(16) + id);
+    sweep_allocations("sally_proxied_step", [&](ssl_error *out) {
+        begin_anew(true);
+        if (!proxied) {
+            *out = ssl_error{};
+            return sally_fail(out, SALLY_MEMORY, SALLY_PHASE_HANDSHAKE, "no entry");
+        }
+        send(header);
+        sally_telling telling = sally_proxied_step(proxied.get(), ours.get(), "ssl_accept", out);
+        return telling == SALLY_TELLS_NOTHING ? out->status : SALLY_OK;
+    });
+}
+
 TEST_F(ProxiedClient, E2_AnyAllocationMayFail)
 {
     sweep_allocations("sally_proxied_step", [this](ssl_error *out) {
-        Proxied made(sally_proxied_new(&proxied->proxy));
+        Proxied made(sally_proxied_new(&proxied->proxy, false));
         if (!made) {
             *out = ssl_error{};
             return sally_fail(out, SALLY_MEMORY, SALLY_PHASE_HANDSHAKE, "no entry");

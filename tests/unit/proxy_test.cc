@@ -11,6 +11,7 @@
 
 extern "C" {
 #include "proxy.h"
+#include "proxy_tlv.h"
 }
 
 using namespace sallytest;
@@ -126,6 +127,29 @@ TEST_P(ProxyHeader, W8_EveryBeginningWantsMore)
     const std::string &header = GetParam().header;
     for (size_t n = 0; n < header.size(); n++) {
         EXPECT_EQ(SALLY_PROXY_MORE, judge(header.substr(0, n)).verdict) << n << " bytes";
+    }
+}
+
+TEST(ProxyExtensions, W8_AreTheLastBytesOfAHeaderThatTellsOfAClient)
+{
+    const std::string v4 = inet_block(AF_INET, "192.0.2.7", 40001, "203.0.113.9", 443);
+    const std::string unix_ends = unix_block("/a", "/b");
+    const std::string extensions = tlv(SALLY_TLV_ALPN, "h2") + tlv(SALLY_TLV_NOOP, "");
+    const std::string told[] = {v2_header(0x21, 0x11, v4 + extensions),
+                                v2_header(0x21, 0x12, v4 + extensions),
+                                v2_header(0x21, 0x31, unix_ends + extensions)};
+    for (const std::string &header : told) {
+        Judged judged = judge(header + "TLS");
+        ASSERT_EQ(SALLY_PROXY_WHOLE, judged.verdict) << judged.why;
+        EXPECT_EQ(extensions, header.substr(judged.header.tlvs_at));
+    }
+    const std::string untold[] = {v1_tcp4(), "PROXY UNKNOWN\r\n", v2_tcp4(),
+                                  v2_header(0x20, 0x11, v4 + extensions),
+                                  v2_header(0x21, 0x00, extensions)};
+    for (const std::string &header : untold) {
+        Judged judged = judge(header + "TLS");
+        ASSERT_EQ(SALLY_PROXY_WHOLE, judged.verdict) << judged.why;
+        EXPECT_EQ(judged.header.length, judged.header.tlvs_at);
     }
 }
 

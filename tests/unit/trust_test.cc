@@ -19,9 +19,10 @@ using Trust = std::unique_ptr<sally_trust, Deleter<sally_trust_free>>;
 
 Trust trust_in(const char *list, ssl_proxy_mode mode = SALLY_PROXY_REQUIRED)
 {
+    sally_trust_setup setup = {mode, list, false};
     sally_trust *trust = nullptr;
     ssl_error err;
-    EXPECT_TRUE(is(SALLY_OK, sally_trust_new(mode, list, "ssl_listen", &trust, &err), err));
+    EXPECT_TRUE(is(SALLY_OK, sally_trust_new(&setup, "ssl_listen", &trust, &err), err));
     return Trust(trust);
 }
 
@@ -90,6 +91,7 @@ struct Wrong {
     ssl_proxy_mode mode;
     const char *list;
     const char *says;
+    bool tlvs = false;
 };
 
 TEST(Trust, E3_WhatIsWrongWithTheListIsNamed)
@@ -99,6 +101,8 @@ TEST(Trust, E3_WhatIsWrongWithTheListIsNamed)
         {SALLY_PROXY_REQUIRED, nullptr, "proxy_trusted is empty"},
         {SALLY_PROXY_OR_DIRECT, " , ", "proxy_trusted is empty"},
         {SALLY_PROXY_OFF, "10.0.0.0/8", "options.proxy is SALLY_PROXY_OFF"},
+        {SALLY_PROXY_OFF, nullptr, "proxy_tlvs is given, and options.proxy is SALLY_PROXY_OFF",
+         true},
         {static_cast<ssl_proxy_mode>(7), "10.0.0.0/8", "none of ssl_proxy_mode"},
         {SALLY_PROXY_REQUIRED, "::1, proxy.example", "\"proxy.example\": it is neither"},
         {SALLY_PROXY_REQUIRED, "10.0.0.0/33", "\"10.0.0.0/33\": behind the slash"},
@@ -117,7 +121,8 @@ TEST(Trust, E3_WhatIsWrongWithTheListIsNamed)
         int something = 0;
         auto *trust = reinterpret_cast<sally_trust *>(&something);
         ssl_error err;
-        ssl_status status = sally_trust_new(wrong.mode, wrong.list, "ssl_listen", &trust, &err);
+        sally_trust_setup setup = {wrong.mode, wrong.list, wrong.tlvs};
+        ssl_status status = sally_trust_new(&setup, "ssl_listen", &trust, &err);
         EXPECT_TRUE(is(SALLY_USAGE, status, err));
         EXPECT_EQ(nullptr, trust);
         EXPECT_EQ(err.text, std::strstr(err.text, "ssl_listen: "));
@@ -125,12 +130,24 @@ TEST(Trust, E3_WhatIsWrongWithTheListIsNamed)
     }
 }
 
+TEST(Trust, W8_WhetherExtensionsAreKeptIsKnownToIt)
+{
+    for (bool tlvs : {true, false}) {
+        sally_trust_setup setup = {SALLY_PROXY_REQUIRED, "::1", tlvs};
+        sally_trust *trust = nullptr;
+        ssl_error err;
+        ASSERT_TRUE(is(SALLY_OK, sally_trust_new(&setup, "ssl_listen", &trust, &err), err));
+        EXPECT_EQ(tlvs, sally_trust_keeps_tlvs(trust));
+        sally_trust_free(trust);
+    }
+}
+
 TEST(Trust, E2_WithoutMemoryThereIsNone)
 {
     sweep_allocations("sally_trust_new", [](ssl_error *err) {
+        sally_trust_setup setup = {SALLY_PROXY_REQUIRED, "10.0.0.0/8 ::1", false};
         sally_trust *trust = nullptr;
-        ssl_status status =
-            sally_trust_new(SALLY_PROXY_REQUIRED, "10.0.0.0/8 ::1", "ssl_listen", &trust, err);
+        ssl_status status = sally_trust_new(&setup, "ssl_listen", &trust, err);
         EXPECT_EQ(status == SALLY_OK, trust != nullptr);
         sally_trust_free(trust);
         return status;
