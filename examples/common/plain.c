@@ -13,19 +13,32 @@
 
 #include "failure.h"
 
-/* The addresses of a name, to be freed; NULL, with *err, when there is none. */
-static struct addrinfo *look_up(const char *host, int port, int flags, ssl_error *err)
+static ssl_status look_up(const char *host, int port, int flags, struct addrinfo **found,
+                          ssl_error *err)
 {
-    struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = flags}, *found = NULL;
+    struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = flags};
     char service[16];
     snprintf(service, sizeof service, "%d", port);
-    int failed = getaddrinfo(host, service, &wanted, &found);
+    int failed = getaddrinfo(host, service, &wanted, found);
     if (failed != 0) {
         *err = (ssl_error){.status = SALLY_SYSTEM, .phase = SALLY_PHASE_RESOLVE};
         snprintf(err->text, sizeof err->text, "%s: %s", host, gai_strerror(failed));
-        return NULL;
+        return SALLY_SYSTEM;
     }
-    return found;
+    return SALLY_OK;
+}
+
+ssl_status plain_find(plain_place *place, ssl_error *err)
+{
+    return look_up(place->host, place->port, 0, &place->addresses, err);
+}
+
+void plain_forget(plain_place *place)
+{
+    if (place->addresses != NULL) {
+        freeaddrinfo(place->addresses);
+        place->addresses = NULL;
+    }
 }
 
 static int new_socket(const struct addrinfo *address)
@@ -52,8 +65,8 @@ static void name_of(int fd, ssl_endpoints *ends)
 
 ssl_status plain_listen(const char *host, int port, int *fd, ssl_endpoints *ends, ssl_error *err)
 {
-    struct addrinfo *found = look_up(host, port, AI_PASSIVE, err);
-    if (found == NULL) {
+    struct addrinfo *found;
+    if (look_up(host, port, AI_PASSIVE, &found, err) != SALLY_OK) {
         return SALLY_SYSTEM;
     }
     *fd = new_socket(found);
@@ -110,19 +123,14 @@ static int try_address(const struct addrinfo *address, ssl_break *brk, int *fd, 
     return cause;
 }
 
-ssl_status plain_connect(const char *host, int port, ssl_break *brk, int *fd, ssl_error *err)
+ssl_status plain_connect(const plain_place *to, ssl_break *brk, int *fd, ssl_error *err)
 {
-    struct addrinfo *found = look_up(host, port, 0, err);
-    if (found == NULL) {
-        return SALLY_SYSTEM;
-    }
     int cause = EHOSTUNREACH;
-    for (const struct addrinfo *a = found; a != NULL && cause > 0; a = a->ai_next) {
+    for (const struct addrinfo *a = to->addresses; a != NULL && cause > 0; a = a->ai_next) {
         cause = try_address(a, brk, fd, err);
     }
-    freeaddrinfo(found);
     if (cause > 0) {
-        return fail_local(err, cause, "cannot connect to %s port %d", host, port);
+        return fail_local(err, cause, "cannot connect to %s port %d", to->host, to->port);
     }
     return cause == 0 ? SALLY_OK : err->status;
 }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "../common/failure.h"
-#include "../common/plain.h"
 
 enum { BUFFER_SIZE = 16384, CONNECT_MS = 10000 };
 
@@ -83,9 +82,9 @@ static ssl_status connect_far(channel *c, const far_end *far, ssl_error *err)
     ssl_deadline deadline = ssl_deadline_after_ms(CONNECT_MS);
     ssl_status status = ssl_break_new_deadline(c->brk, deadline, &limit, err);
     if (status == SALLY_OK) {
-        status = far->is_plain ? plain_connect(far->host, far->port, limit, &c->fd, err)
-                               : ssl_connect_with_enable_break(far->host, far->port, &options,
-                                                               limit, &c->ports, err);
+        status = far->is_plain ? plain_connect(&far->place, limit, &c->fd, err)
+                               : ssl_connect_with_enable_break(far->place.host, far->place.port,
+                                                               &options, limit, &c->ports, err);
     }
     ssl_break_release(limit);
     return status;

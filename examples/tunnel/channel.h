@@ -4,11 +4,12 @@
 
 #include <sallyport.h>
 
+#include "../common/plain.h"
+
 /* Where all connections lead to, and as whom. */
 typedef struct far_end {
-    bool is_plain; /* the service; else another tunnel, or any TLS server */
-    const char *host;
-    int port;
+    plain_place place;    /* its addresses are there where it is plain */
+    bool is_plain;        /* the service; else another tunnel, or any TLS server */
     ssl_context *context; /* of a client, where the far end is TLS */
 } far_end;
 

@@ -4,6 +4,9 @@
  *   tls_tunnel server HOST PORT    takes TLS connections and carries them to a plain service
  *   tls_tunnel client HOST PORT    takes plain connections and carries them to a TLS server
  *
+ * The plain service is looked up once, at the start: while that lasts, and nothing breaks it, a signal still ends the
+ * program. A TLS server is looked up for each client, by the library, under a token.
+ *
  * Places lie in a pipe: whoever takes a client takes one out, whoever is done with it puts it back, with its own
  * name on it, to be joined by the next. So the pipe is the limit, further clients wait in the backlog, and the
  * drain has ended when all places are there.
@@ -20,7 +23,6 @@
 
 #include "../common/arguments.h"
 #include "../common/failure.h"
-#include "../common/plain.h"
 #include "../common/service.h"
 #include "channel.h"
 
@@ -173,7 +175,8 @@ static bool open_tls(tunnel *t, const service_door *door, ssl_endpoints *ends, s
     ssl_context *context = NULL;
     ssl_listen_options options = SALLY_LISTEN_OPTIONS;
     options.host = door->host;
-    bool open = service_context(door, &context, err) == SALLY_OK &&
+    bool open = plain_find(&t->far.place, err) == SALLY_OK &&
+                service_context(door, &context, err) == SALLY_OK &&
                 ssl_listen(door->port, &options, context, &t->listener, err) == SALLY_OK &&
                 ssl_listener_addresses(t->listener, ends, err) == SALLY_OK;
     ssl_context_release(context);
@@ -210,8 +213,8 @@ int main(int argc, char **argv)
                               {"--connections", NULL, &connections, 1, CONNECTIONS_MAX},
                               {"--drain", NULL, &seconds, 0, 86400},
                               {"MODE", &mode, NULL, 0, 0},
-                              {"HOST", &t.far.host, NULL, 0, 0},
-                              {"PORT", NULL, &t.far.port, 1, 65535}};
+                              {"HOST", &t.far.place.host, NULL, 0, 0},
+                              {"PORT", NULL, &t.far.place.port, 1, 65535}};
     if (!read_arguments(argc, argv, table, sizeof table / sizeof table[0]) ||
         !service_check_door("tls_tunnel", &door)) {
         return EXIT_USAGE;
@@ -223,9 +226,9 @@ int main(int argc, char **argv)
     }
     ssl_error err;
     ssl_endpoints ends;
-    bool served = make_places(&t, connections, &err) &&
-                  (t.far.is_plain ? open_tls(&t, &door, &ends, &err)
-                                  : open_plain(&t, &door, ca, &ends, &err));
+    bool served = (t.far.is_plain ? open_tls(&t, &door, &ends, &err)
+                                  : open_plain(&t, &door, ca, &ends, &err)) &&
+                  make_places(&t, connections, &err); /* which catches signals */
     if (served) {
         service_announce(&ends);
         serve_clients(&t);
@@ -238,6 +241,7 @@ int main(int argc, char **argv)
     if (!served) {
         fprintf(stderr, "tls_tunnel: %s\n", err.text);
     }
+    plain_forget(&t.far.place);
     ssl_context_release(t.far.context);
     ssl_break_release(t.cut);
     ssl_break_release(t.stop);

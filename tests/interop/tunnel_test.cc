@@ -365,6 +365,27 @@ TEST(TlsTunnel, TellsThatTheServiceRefuses)
     tunnel.drain();
 }
 
+// At the start, and never while clients wait for it.
+TEST(TlsTunnel, ASignalEndsTheLookUpOfTheService)
+{
+#ifdef SALLY_TEST_SANITIZED
+    GTEST_SKIP() << "a sanitizer's own getaddrinfo comes before a preloaded one";
+#endif
+    ProcessOptions slow;
+    slow.environment = {std::string("LD_PRELOAD=") + SALLY_TEST_SLOW_LOOKUP};
+    Process tunnel({built("examples/tunnel/tls_tunnel"), "server", "localhost", "1"}, slow);
+    tunnel.signal(SIGTERM);
+    EXPECT_EQ(128 + SIGTERM, tunnel.wait());
+    EXPECT_EQ("", tunnel.out()) << "it listens before it knows where the service is";
+}
+
+TEST(TlsTunnel, TellsThatThereIsNoSuchService)
+{
+    Process tunnel({built("examples/tunnel/tls_tunnel"), "server", "no such host", "1"});
+    EXPECT_EQ(1, tunnel.wait());
+    EXPECT_NE(std::string::npos, tunnel.err().find("tls_tunnel: no such host: ")) << tunnel.err();
+}
+
 TEST(TlsTunnel, C7_ClientTrustsNobodyElse)
 {
     EchoServer server;
