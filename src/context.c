@@ -122,6 +122,36 @@ void sally_context_edited(ssl_context *context)
     SSL_CTX_free(outdated);
 }
 
+ssl_status sally_context_turn(ssl_context *context, size_t field, bool on, const char *call,
+                              ssl_error *err)
+{
+    ssl_status status = sally_context_edit(context, call, err);
+    if (status == SALLY_OK) {
+        *(bool *)((char *)context + field) = on;
+        sally_context_edited(context);
+    }
+    return status;
+}
+
+ssl_status sally_context_put_text(ssl_context *context, size_t field, const char *text,
+                                  const char *call, ssl_error *err)
+{
+    char *copy = sally_copy_text(text);
+    if (copy == NULL) {
+        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
+    }
+    ssl_status status = sally_context_edit(context, call, err);
+    if (status == SALLY_OK) {
+        char **place = (char **)((char *)context + field);
+        char *old = *place;
+        *place = copy;
+        copy = old;
+        sally_context_edited(context);
+    }
+    sally_free(copy);
+    return status;
+}
+
 /* ---- sealing and use ----------------------------------------------------------------------- */
 
 static ssl_status build_locked(ssl_context *context, const char *call, ssl_error *err)
@@ -151,10 +181,8 @@ ssl_status ssl_seal_context(ssl_context *context, ssl_error *err)
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: the context is NULL", call);
     }
     sally_ossl_begin();
-    ssl_status status =
-        ssl_context_is_sealed(context) ? SALLY_OK : sally_context_seal(context, call, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(
+        ssl_context_is_sealed(context) ? SALLY_OK : sally_context_seal(context, call, err));
 }
 
 static void copy_policy(const ssl_context *context, sally_policy *policy)
@@ -198,9 +226,7 @@ static ssl_status take_policy(ssl_context *context, bool client, const char *cal
         return SALLY_OK;
     }
     sally_ossl_begin();
-    ssl_status status = take_open_policy(context, call, policy, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(take_open_policy(context, call, policy, err));
 }
 
 ssl_status sally_context_policy(ssl_context *context, bool client, const char *call,

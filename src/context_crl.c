@@ -70,9 +70,7 @@ static ssl_status load(ssl_context *context, const char *path, bool whole_chain,
 ssl_status ssl_load_crls(ssl_context *context, const char *path, bool whole_chain, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = load(context, path, whole_chain, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(load(context, path, whole_chain, err));
 }
 
 bool sally_revocation_set(const ssl_context *context, SSL_CTX *ctx)

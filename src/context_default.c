@@ -117,9 +117,7 @@ ssl_status ssl_default_verify_sources_set(const ssl_verify_source *sources, size
                                           ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_list(sources, count, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_list(sources, count, err));
 }
 
 /* ---- showing it ---------------------------------------------------------------------------- */
@@ -175,9 +173,7 @@ static ssl_status show_list(ssl_verify_source **sources, size_t *count, ssl_erro
 ssl_status ssl_default_verify_sources(ssl_verify_source **sources, size_t *count, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = show_list(sources, count, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(show_list(sources, count, err));
 }
 
 /* ---- using it ------------------------------------------------------------------------------ */
@@ -215,9 +211,7 @@ static ssl_status load_defaults(ssl_context *context, ssl_error *err)
 ssl_status ssl_load_default_verify_sources(ssl_context *context, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = load_defaults(context, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(load_defaults(context, err));
 }
 
 /* ---- the secure client context ------------------------------------------------------------- */
@@ -270,8 +264,7 @@ ssl_status sally_context_shared(const char *call, ssl_context **context, ssl_err
     ssl_status status = defaults.secure != NULL ? SALLY_OK : make_secure(call, err);
     *context = ssl_context_retain(defaults.secure);
     sally_mutex_unlock(&defaults.lock);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 ssl_status ssl_secure_client_context(ssl_context **context, ssl_error *err)

@@ -3,6 +3,9 @@
  * Locks: the context's, by sally_context_edit and sally_context_edited.
  */
 #include "context_record.h"
+
+#include <stddef.h>
+
 #include "error.h"
 #include "ossl.h"
 
@@ -15,8 +18,7 @@ ssl_status sally_context_set_demand(ssl_context *context, sally_demand demand, c
         context->demand = demand;
         sally_context_edited(context);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 ssl_status ssl_set_verify(ssl_context *context, bool on, ssl_error *err)
@@ -31,19 +33,6 @@ ssl_status ssl_try_verify(ssl_context *context, bool on, ssl_error *err)
                                     "ssl_try_verify", err);
 }
 
-/* A switch that says how names are checked, which only clients do. */
-static ssl_status turn(ssl_context *context, bool *field, bool on, const char *call, ssl_error *err)
-{
-    sally_ossl_begin();
-    ssl_status status = sally_context_edit(context, call, err);
-    if (status == SALLY_OK) {
-        *field = on;
-        sally_context_edited(context);
-    }
-    sally_ossl_end();
-    return status;
-}
-
 static ssl_status check_client(const ssl_context *context, const char *call, ssl_error *err)
 {
     ssl_status status = sally_context_check_open(context, call, err);
@@ -56,16 +45,24 @@ static ssl_status check_client(const ssl_context *context, const char *call, ssl
     return status;
 }
 
+/* A switch that says how names are checked, which only clients do. */
+static ssl_status turn(ssl_context *context, size_t field, bool on, const char *call,
+                       ssl_error *err)
+{
+    ssl_status status = check_client(context, call, err);
+    return status != SALLY_OK ? status : sally_context_turn(context, field, on, call, err);
+}
+
 ssl_status ssl_set_verify_hostname(ssl_context *context, bool on, ssl_error *err)
 {
-    static const char call[] = "ssl_set_verify_hostname";
-    ssl_status status = check_client(context, call, err);
-    return status != SALLY_OK ? status : turn(context, &context->verify_hostname, on, call, err);
+    sally_ossl_begin();
+    return sally_ossl_ended(
+        turn(context, offsetof(ssl_context, verify_hostname), on, "ssl_set_verify_hostname", err));
 }
 
 ssl_status ssl_set_insecure_common_name(ssl_context *context, bool on, ssl_error *err)
 {
-    static const char call[] = "ssl_set_insecure_common_name";
-    ssl_status status = check_client(context, call, err);
-    return status != SALLY_OK ? status : turn(context, &context->common_name, on, call, err);
+    sally_ossl_begin();
+    return sally_ossl_ended(
+        turn(context, offsetof(ssl_context, common_name), on, "ssl_set_insecure_common_name", err));
 }

@@ -54,24 +54,6 @@ static ssl_status check_groups(const ssl_context *context, const char *groups, c
     return status;
 }
 
-static ssl_status put_groups(ssl_context *context, const char *groups, const char *call,
-                             ssl_error *err)
-{
-    char *copy = sally_copy_text(groups);
-    if (copy == NULL) {
-        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
-    }
-    ssl_status status = sally_context_edit(context, call, err);
-    if (status == SALLY_OK) {
-        char *old = context->exchange.groups;
-        context->exchange.groups = copy;
-        copy = old;
-        sally_context_edited(context);
-    }
-    sally_free(copy);
-    return status;
-}
-
 static ssl_status set_groups(ssl_context *context, const char *groups, ssl_error *err)
 {
     static const char call[] = "ssl_set_groups";
@@ -82,15 +64,16 @@ static ssl_status set_groups(ssl_context *context, const char *groups, ssl_error
     if (status == SALLY_OK) {
         status = check_groups(context, groups, call, err);
     }
-    return status != SALLY_OK ? status : put_groups(context, groups, call, err);
+    return status != SALLY_OK
+               ? status
+               : sally_context_put_text(context, offsetof(ssl_context, exchange.groups), groups,
+                                        call, err);
 }
 
 ssl_status ssl_set_groups(ssl_context *context, const char *groups, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_groups(context, groups, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_groups(context, groups, err));
 }
 
 /* ---- the preferred curve ------------------------------------------------------------------- */
@@ -198,9 +181,8 @@ ssl_status ssl_server_context_enable_ecdhe(ssl_context *context, const char *cur
                                            ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = enable_ecdhe(context, curve_name != NULL ? curve_name : "secp521r1", err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(
+        enable_ecdhe(context, curve_name != NULL ? curve_name : "secp521r1", err));
 }
 
 /* ---- finite-field Diffie-Hellman ----------------------------------------------------------- */
@@ -268,14 +250,13 @@ ssl_status ssl_server_context_enable_dhe(ssl_context *context, const char *dh_pa
                                          ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = enable_dhe(context, dh_param_path, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(enable_dhe(context, dh_param_path, err));
 }
 
 /* ---- into an SSL_CTX ----------------------------------------------------------------------- */
 
-/* What OpenSSL 3.0 uses when nobody asks for anything. */
+/* What OpenSSL 3.0 uses when nobody asks for anything. Newer ones use more (3.5: hybrids with ML-KEM), but a
+ * list cannot say "and the rest" in a way that all of them read: who wants those names them himself. */
 static const char default_groups[] = "X25519:P-256:X448:P-521:P-384:ffdhe2048:ffdhe3072:ffdhe4096:"
                                      "ffdhe6144:ffdhe8192";
 

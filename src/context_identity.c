@@ -194,9 +194,7 @@ ssl_status sally_context_load_identity(ssl_context *context, const sally_identit
                                        const char *call, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = load(context, sources, call, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(load(context, sources, call, err));
 }
 
 ssl_status sally_context_load_chain(ssl_context *context, const char *path, const char *call,

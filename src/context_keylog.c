@@ -38,9 +38,7 @@ ssl_status ssl_set_keylogger(ssl_context *context, ssl_keylogger callback, void 
                              ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_callback(context, callback, user, "ssl_set_keylogger", err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_callback(context, callback, user, "ssl_set_keylogger", err));
 }
 
 static ssl_status set_file(ssl_context *context, const char *path, const char *call, ssl_error *err)
@@ -56,9 +54,7 @@ static ssl_status set_file(ssl_context *context, const char *path, const char *c
 ssl_status ssl_set_keylog_file(ssl_context *context, const char *path, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_file(context, path, "ssl_set_keylog_file", err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_file(context, path, "ssl_set_keylog_file", err));
 }
 
 uint64_t ssl_keylog_lost(ssl_context *context)

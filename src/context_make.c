@@ -90,9 +90,7 @@ static ssl_status make(bool client, const ssl_context_options *options, const ch
         return sally_context_shared(call, context, err);
     }
     sally_ossl_begin();
-    ssl_status status = make_fresh(client, options, call, context, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(make_fresh(client, options, call, context, err));
 }
 
 ssl_status sally_context_make(bool client, ssl_protocol protocol, const char *call,

@@ -34,8 +34,7 @@ ssl_status ssl_set_server_name_identification_callback(ssl_context *context,
         context->asked = (sally_asked){callback, user};
         sally_context_edited(context);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 /* ---- ALPN ---------------------------------------------------------------------------------- */
@@ -88,8 +87,7 @@ ssl_status ssl_set_alpn(ssl_context *context, const ssl_alpn_name *names, size_t
     if (status == SALLY_OK) {
         status = put_alpn(context, &input, call, err);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 ssl_status ssl_set_server_alpn(ssl_context *context, const ssl_alpn_name *names, size_t count,
@@ -102,6 +100,5 @@ ssl_status ssl_set_server_alpn(ssl_context *context, const ssl_alpn_name *names,
     if (status == SALLY_OK) {
         status = put_alpn(context, &input, call, err);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }

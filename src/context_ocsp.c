@@ -210,9 +210,7 @@ static ssl_status set_response(ssl_context *context, const char *path, ssl_error
 ssl_status ssl_load_ocsp_response(ssl_context *context, const char *path, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_response(context, path, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_response(context, path, err));
 }
 
 /* ---- the client's setter ------------------------------------------------------------------- */
@@ -248,6 +246,5 @@ ssl_status ssl_set_ocsp(ssl_context *context, ssl_ocsp_mode mode, ssl_error *err
         context->stapling.mode = mode;
         sally_context_edited(context);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }

@@ -102,6 +102,13 @@ ssl_status sally_context_check_open(const ssl_context *context, const char *call
 ssl_status sally_context_edit(ssl_context *context, const char *call, ssl_error *err);
 /* Drops what was built from the old record and gives the lock back. */
 void sally_context_edited(ssl_context *context);
+/* Whole edits of one field, which is named by its offset, because `context` may be NULL still. Errors as for
+ * sally_context_edit. */
+ssl_status sally_context_turn(ssl_context *context, size_t field, bool on, const char *call,
+                              ssl_error *err);
+/* Puts a copy of `text` into the place of the old one, which is freed. MEMORY too. */
+ssl_status sally_context_put_text(ssl_context *context, size_t field, const char *text,
+                                  const char *call, ssl_error *err);
 
 /* Whether there is a range of versions for it: UNSUPPORTED where OpenSSL 3 has none, USAGE for a number that
  * names no protocol. */
@@ -109,7 +116,9 @@ ssl_status sally_protocol_check(ssl_protocol protocol, const char *call, ssl_err
 /* An SSL_CTX with protocols and security level only: to try a value out on. NULL on failure, with
  * OpenSSL's queue saying why. */
 SSL_CTX *sally_context_scratch(const ssl_context *context);
-/* Whether its protocols and ciphers leave anything to offer. OpenSSL's queue may say why not. */
+/* Whether its protocols and ciphers leave anything to offer. OpenSSL's queue may say why not. Found out anew
+ * each time, at the price of an SSL_CTX (a quarter of a millisecond): the answer is that of the providers,
+ * properties and configuration of this moment, and OpenSSL tells nobody when those change. */
 bool sally_context_can_offer(const ssl_context *context);
 /* The whole SSL_CTX, from a record that nobody changes meanwhile. Errors: CONFIG, MEMORY. */
 ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,

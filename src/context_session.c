@@ -87,9 +87,7 @@ static ssl_status set_keys(ssl_context *context, ssl_ticket_keys *keys, ssl_erro
 ssl_status ssl_set_ticket_keys(ssl_context *context, ssl_ticket_keys *keys, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_keys(context, keys, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_keys(context, keys, err));
 }
 
 static ssl_status set_tickets(ssl_context *context, unsigned count, ssl_error *err)
@@ -113,9 +111,7 @@ static ssl_status set_tickets(ssl_context *context, unsigned count, ssl_error *e
 ssl_status ssl_set_session_tickets(ssl_context *context, unsigned count, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_tickets(context, count, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_tickets(context, count, err));
 }
 
 static ssl_status check_name(const ssl_context *context, const char *name, const char *call,
@@ -133,28 +129,13 @@ static ssl_status set_name(ssl_context *context, const char *name, ssl_error *er
 {
     static const char call[] = "ssl_set_context_name";
     ssl_status status = check_name(context, name, call, err);
-    if (status != SALLY_OK) {
-        return status;
-    }
-    char *copy = sally_copy_text(name);
-    if (copy == NULL) {
-        return sally_fail_memory(err, SALLY_PHASE_CONFIG, call);
-    }
-    status = sally_context_edit(context, call, err);
-    if (status == SALLY_OK) {
-        char *old = context->sessions.name;
-        context->sessions.name = copy;
-        copy = old;
-        sally_context_edited(context);
-    }
-    sally_free(copy);
-    return status;
+    return status != SALLY_OK ? status
+                              : sally_context_put_text(
+                                    context, offsetof(ssl_context, sessions.name), name, call, err);
 }
 
 ssl_status ssl_set_context_name(ssl_context *context, const char *name, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_name(context, name, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_name(context, name, err));
 }

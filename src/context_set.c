@@ -7,46 +7,25 @@
  */
 #include "context_record.h"
 
+#include <stddef.h>
 #include <string.h>
 
-#include "mem.h"
 #include "ossl.h"
 
 /* ---- switches ------------------------------------------------------------------------------ */
 
-typedef void (*set_switch)(ssl_context *context, bool on);
-
-static void put_shutdown_on_close(ssl_context *context, bool on)
-{
-    context->shutdown_on_close = on;
-}
-
-static void put_renegotiation(ssl_context *context, bool on)
-{
-    context->renegotiation = on;
-}
-
-static ssl_status turn(ssl_context *context, set_switch put, bool on, const char *call,
-                       ssl_error *err)
-{
-    sally_ossl_begin();
-    ssl_status status = sally_context_edit(context, call, err);
-    if (status == SALLY_OK) {
-        put(context, on);
-        sally_context_edited(context);
-    }
-    sally_ossl_end();
-    return status;
-}
-
 ssl_status ssl_set_shutdown_on_close(ssl_context *context, bool on, ssl_error *err)
 {
-    return turn(context, put_shutdown_on_close, on, "ssl_set_shutdown_on_close", err);
+    sally_ossl_begin();
+    return sally_ossl_ended(sally_context_turn(context, offsetof(ssl_context, shutdown_on_close),
+                                               on, "ssl_set_shutdown_on_close", err));
 }
 
 ssl_status ssl_set_insecure_renegotiation(ssl_context *context, bool on, ssl_error *err)
 {
-    return turn(context, put_renegotiation, on, "ssl_set_insecure_renegotiation", err);
+    sally_ossl_begin();
+    return sally_ossl_ended(sally_context_turn(context, offsetof(ssl_context, renegotiation), on,
+                                               "ssl_set_insecure_renegotiation", err));
 }
 
 /* ---- ciphers ------------------------------------------------------------------------------- */
@@ -57,18 +36,8 @@ typedef struct cipher_kind {
     const char *noun;
     const char *way_out;
     int (*try_out)(SSL_CTX *ctx, const char *spec);
-    char **(*field)(ssl_context *context);
+    size_t field; /* its offset */
 } cipher_kind;
-
-static char **ciphers_field(ssl_context *context)
-{
-    return &context->ciphers;
-}
-
-static char **ciphersuites_field(ssl_context *context)
-{
-    return &context->ciphersuites;
-}
 
 /* OpenSSL passes over suites that it does not know, and takes a list of none. */
 static int try_suites(SSL_CTX *ctx, const char *names)
@@ -87,10 +56,10 @@ static int try_suites(SSL_CTX *ctx, const char *names)
 }
 
 static const cipher_kind tls12_list = {"ssl_set_ciphers", "cipher", "see openssl-ciphers(1)",
-                                       SSL_CTX_set_cipher_list, ciphers_field};
+                                       SSL_CTX_set_cipher_list, offsetof(ssl_context, ciphers)};
 static const cipher_kind tls13_list = {"ssl_set_ciphersuites", "TLS 1.3 cipher suite",
                                        "names look like TLS_AES_128_GCM_SHA256", try_suites,
-                                       ciphersuites_field};
+                                       offsetof(ssl_context, ciphersuites)};
 
 static ssl_status check_list(const ssl_context *context, const cipher_kind *kind, const char *spec,
                              ssl_error *err)
@@ -106,25 +75,6 @@ static ssl_status check_list(const ssl_context *context, const cipher_kind *kind
     return status;
 }
 
-static ssl_status replace_text(ssl_context *context, const cipher_kind *kind, const char *spec,
-                               ssl_error *err)
-{
-    char *copy = sally_copy_text(spec);
-    if (copy == NULL) {
-        return sally_fail_memory(err, SALLY_PHASE_CONFIG, kind->call);
-    }
-    ssl_status status = sally_context_edit(context, kind->call, err);
-    if (status == SALLY_OK) {
-        char **field = kind->field(context);
-        char *old = *field;
-        *field = copy;
-        copy = old;
-        sally_context_edited(context);
-    }
-    sally_free(copy);
-    return status;
-}
-
 static ssl_status set_list(ssl_context *context, const cipher_kind *kind, const char *spec,
                            ssl_error *err)
 {
@@ -136,21 +86,18 @@ static ssl_status set_list(ssl_context *context, const cipher_kind *kind, const 
     if (status == SALLY_OK) {
         status = check_list(context, kind, spec, err);
     }
-    return status != SALLY_OK ? status : replace_text(context, kind, spec, err);
+    return status != SALLY_OK ? status
+                              : sally_context_put_text(context, kind->field, spec, kind->call, err);
 }
 
 ssl_status ssl_set_ciphers(ssl_context *context, const char *spec, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_list(context, &tls12_list, spec, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_list(context, &tls12_list, spec, err));
 }
 
 ssl_status ssl_set_ciphersuites(ssl_context *context, const char *names, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = set_list(context, &tls13_list, names, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(set_list(context, &tls13_list, names, err));
 }

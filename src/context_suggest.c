@@ -97,9 +97,7 @@ ssl_status sally_context_load_suggested(ssl_context *context, const char *path, 
                                         ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = load(context, path, call, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(load(context, path, call, err));
 }
 
 ssl_status ssl_load_suggested_certificate_authorities(ssl_context *context, const char *path,

@@ -211,10 +211,8 @@ ssl_status ssl_load_verify_source(ssl_context *context, const ssl_verify_source 
                                   bool try_only, ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status =
-        sally_context_add_source(context, source, try_only, "ssl_load_verify_source", err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(
+        sally_context_add_source(context, source, try_only, "ssl_load_verify_source", err));
 }
 
 ssl_status sally_context_load_roots(ssl_context *context, const char *path, const char *call,
@@ -222,9 +220,7 @@ ssl_status sally_context_load_roots(ssl_context *context, const char *path, cons
 {
     ssl_verify_source source = {SALLY_VERIFY_FILE, path};
     sally_ossl_begin();
-    ssl_status status = sally_context_add_source(context, &source, false, call, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(sally_context_add_source(context, &source, false, call, err));
 }
 
 ssl_status ssl_load_verify_root_certificates(ssl_context *context, const char *path, ssl_error *err)
@@ -245,6 +241,5 @@ ssl_status ssl_load_verify_root_certificates_bytes(ssl_context *context, const s
     if (status == SALLY_OK) {
         status = add_roots(context, &source, call, err);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }

@@ -215,7 +215,5 @@ static ssl_status load_legacy(ssl_error *err)
 ssl_status ssl_load_legacy_provider(ssl_error *err)
 {
     sally_ossl_begin();
-    ssl_status status = sally_load_ptr_acq(&legacy) != NULL ? SALLY_OK : load_legacy(err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(sally_load_ptr_acq(&legacy) != NULL ? SALLY_OK : load_legacy(err));
 }

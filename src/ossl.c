@@ -26,6 +26,12 @@ void sally_ossl_end(void)
     sally_ossl_begin();
 }
 
+ssl_status sally_ossl_ended(ssl_status status)
+{
+    sally_ossl_end();
+    return status;
+}
+
 void sally_ossl_reason(uint64_t code, char *text, size_t size)
 {
     unsigned long packed = (unsigned long)code;

@@ -9,6 +9,8 @@
 /* Empties the calling thread's queue: what an earlier caller left is not ours. Cheap when empty. */
 void sally_ossl_begin(void);
 void sally_ossl_end(void);
+/* The end of a call, with what it came to: `return sally_ossl_ended(work(...))`. */
+ssl_status sally_ossl_ended(ssl_status status);
 
 /* As sally_fail; appends ": " and OpenSSL's own reason (the newest entry of the queue), sets
  * err->ossl_code, empties the queue. MEMORY instead of `status` when that is the reason. */

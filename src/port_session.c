@@ -30,8 +30,7 @@ ssl_status ssl_port_session(const ssl_port *port, ssl_session **session, ssl_err
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "%s: the port is NULL", call);
     }
     ssl_status status = take_session(port->conn, call, session, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 bool ssl_port_is_resumed(const ssl_port *port)

@@ -119,8 +119,7 @@ static ssl_status give_list(const inquiry *ask, ssl_protocol *protocols, size_t 
                           count == NULL ? "count" : "protocols");
     }
     ssl_status status = list_protocols(ask, protocols, room, count, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 static ssl_status give_best(const inquiry *ask, ssl_protocol *protocol, ssl_error *err)

@@ -99,6 +99,13 @@ static ssl_status check_context(const ssl_context *context, const char *name, co
     return SALLY_OK;
 }
 
+static ssl_status check_entry(const ssl_registry *registry, const char *name,
+                              const ssl_context *context, const char *call, ssl_error *err)
+{
+    ssl_status status = sally_registry_check(registry, name, call, err);
+    return status == SALLY_OK ? check_context(context, name, call, err) : status;
+}
+
 static ssl_status fail_missing(const char *name, const char *call, ssl_error *err)
 {
     return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
@@ -209,10 +216,7 @@ ssl_status ssl_registry_put(ssl_registry *registry, const char *name, ssl_contex
 {
     static const char call[] = "ssl_registry_put";
     sally_ossl_begin();
-    ssl_status status = sally_registry_check(registry, name, call, err);
-    if (status == SALLY_OK) {
-        status = check_context(context, name, call, err);
-    }
+    ssl_status status = check_entry(registry, name, context, call, err);
     if (status != SALLY_OK) {
         return status;
     }
@@ -225,10 +229,7 @@ ssl_status ssl_registry_replace(ssl_registry *registry, const char *name, ssl_co
 {
     static const char call[] = "ssl_registry_replace";
     sally_ossl_begin();
-    ssl_status status = sally_registry_check(registry, name, call, err);
-    if (status == SALLY_OK) {
-        status = check_context(context, name, call, err);
-    }
+    ssl_status status = check_entry(registry, name, context, call, err);
     if (status != SALLY_OK) {
         return status;
     }

@@ -214,8 +214,7 @@ ssl_status ssl_registry_load(ssl_registry *registry, const char *name,
     if (status == SALLY_OK) {
         status = load(registry, name, source, call, err);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 /* ---- reloading ----------------------------------------------------------------------------- */
@@ -346,6 +345,5 @@ ssl_status ssl_registry_reload(ssl_registry *registry, const char *name, ssl_err
     if (status == SALLY_OK) {
         status = name != NULL ? reload_one(registry, name, call, err) : reload_all(registry, err);
     }
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }

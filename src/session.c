@@ -152,8 +152,7 @@ ssl_status ssl_session_serialize(const ssl_session *session, void *buf, size_t s
     }
     *length = 0;
     ssl_status status = serialize(session, buf, size, length, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 static ssl_status refuse(const char *why, ssl_error *err)
@@ -206,6 +205,5 @@ ssl_status ssl_session_parse(const void *bytes, size_t n, ssl_session **session,
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_NONE, "ssl_session_parse: bytes is NULL");
     }
     ssl_status status = parse(bytes, n, session, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }

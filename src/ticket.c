@@ -144,8 +144,7 @@ ssl_status ssl_ticket_keys_rotate(ssl_ticket_keys *keys, ssl_error *err)
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: keys is NULL", call);
     }
     ssl_status status = rotate(keys, call, err);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 static void replace(ssl_ticket_keys *keys, const sally_ticket_key *fresh, size_t count)
@@ -172,8 +171,7 @@ ssl_status ssl_ticket_keys_load(ssl_ticket_keys *keys, const char *path, ssl_err
         replace(keys, fresh, count);
     }
     OPENSSL_cleanse(fresh, sizeof fresh);
-    sally_ossl_end();
-    return status;
+    return sally_ossl_ended(status);
 }
 
 /* ---- sealing and opening tickets ----------------------------------------------------------- */

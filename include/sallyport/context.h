@@ -112,9 +112,9 @@ SALLY_API ssl_status ssl_server_context_enable_dhe(ssl_context *context, const c
  *  file, because OpenSSL holds them. The text is static. Threads: any. */
 SALLY_API const char *ssl_dh4096_param_path(void);
 /**
- * Makes a curve the server's first choice among its groups, never the only one. `curve_name` is one of
- * Racket's names, as "secp384r1"; NULL stands for "secp521r1". In TLS 1.3 the client's guess of a group
- * that is allowed is taken without another round trip, so the choice is felt in TLS 1.2.
+ * Makes a curve the server's first choice among its groups (of ssl_set_groups, else those of OpenSSL 3.0 and
+ * no newer ones), never the only one. `curve_name`: one of Racket's names, as "secp384r1"; NULL: "secp521r1".
+ * In TLS 1.3 a client's guess that is allowed saves a round trip and is taken, so it is felt in TLS 1.2.
  * Errors: SEALED, USAGE (a client context), CONFIG (no such name), UNSUPPORTED (too weak for the security
  *   level, or not in the context's protocols), MEMORY. Keeps: C3.
  */
