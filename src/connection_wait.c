@@ -87,6 +87,7 @@ void sally_connection_wait_for_worker(ssl_connection *c)
 void sally_connection_wait_to_send(ssl_connection *c)
 {
     if (sally_server_stage(c->server) < SALLY_STAGE_BREAKING) {
+        sally_conn_rest(c->conn);
         put(c, POLLOUT, c->output_deadline);
     } else {
         sally_connection_end(c);
