@@ -57,21 +57,18 @@ std::vector<Refusal> refusals()
     };
 }
 
-class HttpsRefusal : public testing::TestWithParam<Refusal>
+class HttpsRefusal : public Https, public testing::WithParamInterface<Refusal>
 {
 };
 
 // One answer, then the end: whatever stands behind the bad request is never taken for the next one.
 TEST_P(HttpsRefusal, EndsTheConnection)
 {
-    Site site;
-    HttpsServer server(site);
-    std::string answer = exchange(server.port(), GetParam().request + get("/digits.txt"));
+    std::string answer = exchange(server_.port(), GetParam().request + get("/digits.txt"));
     EXPECT_EQ(std::string("HTTP/1.1 ") + GetParam().status, status_of(answer));
     EXPECT_TRUE(has(answer, "Connection: close\r\n")) << answer;
     EXPECT_EQ(1U, count(answer, "HTTP/1.1 ")) << answer;
-    EXPECT_EQ("0123456789", body_of(exchange(server.port(), last_get("/digits.txt"))));
-    server.drain();
+    EXPECT_EQ("0123456789", body_of(exchange(server_.port(), last_get("/digits.txt"))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Requests, HttpsRefusal, testing::ValuesIn(refusals()),
@@ -79,10 +76,8 @@ INSTANTIATE_TEST_SUITE_P(Requests, HttpsRefusal, testing::ValuesIn(refusals()),
                              return refusal.param.name;
                          });
 
-TEST(HttpsServer, GivesNothingFromOutsideItsDirectory)
+TEST_F(Https, GivesNothingFromOutsideItsDirectory)
 {
-    Site site;
-    HttpsServer server(site);
     const char *none[] = {"/../secret.txt",
                           "/sub/../../secret.txt",
                           "/%2e%2e/secret.txt",
@@ -98,16 +93,15 @@ TEST(HttpsServer, GivesNothingFromOutsideItsDirectory)
                           "//secret.txt",
                           "/proc"};
     for (const char *target : none) {
-        std::string answer = exchange(server.port(), last_get(target));
+        std::string answer = exchange(server_.port(), last_get(target));
         EXPECT_EQ("HTTP/1.1 404 Not Found", status_of(answer)) << target;
         EXPECT_FALSE(has(answer, "secret")) << target;
     }
     const char *bad[] = {"/..%2fsecret.txt", "/digits.txt%00", "/%", "/%2", "/%zz", "/%+1"};
     for (const char *target : bad) {
-        EXPECT_EQ("HTTP/1.1 400 Bad Request", status_of(exchange(server.port(), last_get(target))))
+        EXPECT_EQ("HTTP/1.1 400 Bad Request", status_of(exchange(server_.port(), last_get(target))))
             << target;
     }
-    server.drain();
 }
 
 TEST(HttpsServer, RefusesADirectoryThatIsNotThere)

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "support/echo_programs.h"
 #include "support/handles.h"
 
@@ -42,6 +44,19 @@ class HttpsServer : public ListeningProgram
 {
   public:
     explicit HttpsServer(const Site &site, std::vector<std::string> more = {});
+};
+
+// A site and its server, which drains at the end.
+class Https : public testing::Test
+{
+  protected:
+    void TearDown() override
+    {
+        server_.drain();
+    }
+
+    const Site site_;
+    HttpsServer server_{site_};
 };
 
 // Connected, with a bound for reading.

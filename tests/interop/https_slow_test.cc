@@ -28,7 +28,7 @@ ssl_status end_of(const Ports &ports)
     return status;
 }
 
-TEST(HttpsServer, DripOfAHeadHasADeadline)
+TEST(HttpsSlow, DripOfAHeadHasADeadline)
 {
     Site site;
     HttpsServer server(site, {"--patience", "1"});
@@ -45,7 +45,7 @@ TEST(HttpsServer, DripOfAHeadHasADeadline)
     server.drain();
 }
 
-TEST(HttpsServer, SilentClientsAreHungUp)
+TEST(HttpsSlow, SilentClientsAreHungUp)
 {
     Site site;
     HttpsServer server(site, {"--patience", "1"});
@@ -61,7 +61,7 @@ TEST(HttpsServer, SilentClientsAreHungUp)
 }
 
 // It asks for more than all buffers on the way can hold, and takes none of it before the patience is long over.
-TEST(HttpsServer, P3_ClientThatTakesNothingIsCutWithoutAGoodbye)
+TEST(HttpsSlow, P3_ClientThatTakesNothingIsCutWithoutAGoodbye)
 {
     Site site;
     ASSERT_TRUE(std::ofstream(site.root() + "/huge").good());
@@ -116,7 +116,7 @@ class SlowReaders
     std::vector<std::string> answers_;
 };
 
-TEST(HttpsServer, W2_SlowReadersHoldNoWorker)
+TEST(HttpsSlow, W2_SlowReadersHoldNoWorker)
 {
     Site site;
     HttpsServer server(site, {"--workers", "2", "--patience", "60"});
@@ -130,7 +130,7 @@ TEST(HttpsServer, W2_SlowReadersHoldNoWorker)
 }
 
 // One worker, and clients that have sent half a head: it serves the others, and then those.
-TEST(HttpsServer, W2_HalfARequestHoldsNoWorker)
+TEST(HttpsSlow, W2_HalfARequestHoldsNoWorker)
 {
     Site site;
     HttpsServer server(site, {"--workers", "1"});
@@ -151,7 +151,7 @@ TEST(HttpsServer, W2_HalfARequestHoldsNoWorker)
     server.drain();
 }
 
-TEST(HttpsServer, W3_PipelinedRequestsAreAllServedInOrder)
+TEST(HttpsSlow, W3_PipelinedRequestsAreAllServedInOrder)
 {
     Site site;
     HttpsServer server(site, {"--workers", "1"});
@@ -170,7 +170,7 @@ TEST(HttpsServer, W3_PipelinedRequestsAreAllServedInOrder)
 }
 
 // A client that asks and takes without end does not keep the only worker from another.
-TEST(HttpsServer, PipeliningStarvesNobody)
+TEST(HttpsSlow, PipeliningStarvesNobody)
 {
     Site site;
     HttpsServer server(site, {"--workers", "1"});
@@ -201,22 +201,18 @@ TEST(HttpsServer, PipeliningStarvesNobody)
 }
 
 // A file that shrinks while it is sent is cut off without a goodbye: nobody takes a part for the whole.
-TEST(HttpsServer, P3_AFileThatShrinksIsNoWholeAnswer)
+TEST_F(Https, P3_AFileThatShrinksIsNoWholeAnswer)
 {
-    Site site;
-    HttpsServer server(site);
-    std::string path = site.root() + "/huge";
+    std::string path = site_.root() + "/huge";
     ASSERT_TRUE(std::ofstream(path).good());
     ASSERT_EQ(0, truncate(path.c_str(), 64 * 1024 * 1024)); // more than all buffers on the way
-    Ports ports = connect_to_server(server.port());
+    Ports ports = connect_to_server(server_.port());
     ASSERT_TRUE(ports && send(ports, last_get("/huge")));
     char first;
     size_t got = 0;
     ASSERT_EQ(SALLY_OK, ssl_read(ports.in(), &first, 1, &got, nullptr));
     ASSERT_EQ(0, truncate(path.c_str(), 1024));
     EXPECT_EQ(SALLY_TRUNCATED, end_of(ports));
-    ports.reset();
-    server.drain();
 }
 
 } // namespace

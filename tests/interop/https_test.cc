@@ -15,46 +15,38 @@ using namespace sallytest;
 
 // ---- what is served ----------------------------------------------------------------------------
 
-TEST(HttpsServer, ServesFilesWithTheirTypeAndLength)
+TEST_F(Https, ServesFilesWithTheirTypeAndLength)
 {
-    Site site;
-    HttpsServer server(site);
-    std::string page = exchange(server.port(), last_get("/"));
+    std::string page = exchange(server_.port(), last_get("/"));
     EXPECT_EQ("HTTP/1.1 200 OK", status_of(page));
     EXPECT_TRUE(has(page, "Content-Type: text/html; charset=utf-8\r\n")) << page;
     EXPECT_TRUE(has(page, "Content-Length: 20\r\n")) << page;
     EXPECT_TRUE(has(page, "Connection: close\r\n")) << page;
     EXPECT_EQ("<p>Open both doors.\n", body_of(page));
-    EXPECT_EQ("p {}\n", body_of(exchange(server.port(), last_get("/with%20space.css?v=1"))));
-    EXPECT_EQ("below\n", body_of(exchange(server.port(), last_get("/sub/"))));
-    EXPECT_EQ("", body_of(exchange(server.port(), last_get("/empty"))));
-    EXPECT_EQ("0123456789", body_of(exchange(server.port(), last_get("/inside.txt"))));
-    EXPECT_EQ("below\n", body_of(exchange(server.port(), last_get("https://localhost/sub/"))));
+    EXPECT_EQ("p {}\n", body_of(exchange(server_.port(), last_get("/with%20space.css?v=1"))));
+    EXPECT_EQ("below\n", body_of(exchange(server_.port(), last_get("/sub/"))));
+    EXPECT_EQ("", body_of(exchange(server_.port(), last_get("/empty"))));
+    EXPECT_EQ("0123456789", body_of(exchange(server_.port(), last_get("/inside.txt"))));
+    EXPECT_EQ("below\n", body_of(exchange(server_.port(), last_get("https://localhost/sub/"))));
     EXPECT_EQ("<p>Open both doors.\n",
-              body_of(exchange(server.port(), last_get("https://localhost"))));
-    server.drain();
+              body_of(exchange(server_.port(), last_get("https://localhost"))));
 }
 
-TEST(HttpsServer, AnswersHeadWithTheHeadAlone)
+TEST_F(Https, AnswersHeadWithTheHeadAlone)
 {
-    Site site;
-    HttpsServer server(site);
     std::string head = exchange(
-        server.port(), "HEAD /digits.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        server_.port(), "HEAD /digits.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     EXPECT_TRUE(has(head, "Content-Length: 10\r\n")) << head;
     EXPECT_EQ("", body_of(head));
     std::string none =
-        exchange(server.port(), "HEAD /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        exchange(server_.port(), "HEAD /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     EXPECT_EQ("HTTP/1.1 404 Not Found", status_of(none));
     EXPECT_EQ("", body_of(none));
-    server.drain();
 }
 
-TEST(HttpsServer, KeepsAConnectionForTheNextRequest)
+TEST_F(Https, KeepsAConnectionForTheNextRequest)
 {
-    Site site;
-    HttpsServer server(site);
-    Ports ports = connect_to_server(server.port());
+    Ports ports = connect_to_server(server_.port());
     ASSERT_TRUE(ports);
     for (int i = 0; i < 3; i++) {
         ASSERT_TRUE(send(ports, get("/digits.txt")));
@@ -64,30 +56,22 @@ TEST(HttpsServer, KeepsAConnectionForTheNextRequest)
     }
     ASSERT_TRUE(send(ports, last_get("/digits.txt")));
     EXPECT_EQ("0123456789", body_of(read_to_end(ports)));
-    ports.reset();
-    server.drain();
 }
 
-TEST(HttpsServer, ServesOldClientsOnce)
+TEST_F(Https, ServesOldClientsOnce)
 {
-    Site site;
-    HttpsServer server(site);
-    std::string page = exchange(server.port(), "GET /digits.txt HTTP/1.0\r\n\r\n");
+    std::string page = exchange(server_.port(), "GET /digits.txt HTTP/1.0\r\n\r\n");
     EXPECT_EQ("0123456789", body_of(page));
     EXPECT_TRUE(has(page, "Connection: close\r\n")) << page;
-    server.drain();
 }
 
-TEST(HttpsServer, LeadsADirectoryWithoutItsSlashToItself)
+TEST_F(Https, LeadsADirectoryWithoutItsSlashToItself)
 {
-    Site site;
-    HttpsServer server(site);
-    std::string moved = exchange(server.port(), last_get("/sub?x=1"));
+    std::string moved = exchange(server_.port(), last_get("/sub?x=1"));
     EXPECT_EQ("HTTP/1.1 301 Moved Permanently", status_of(moved));
     EXPECT_TRUE(has(moved, "\r\nLocation: /sub/\r\n")) << moved;
     // "//sub/" would lead to the host of that name
-    EXPECT_EQ("HTTP/1.1 404 Not Found", status_of(exchange(server.port(), last_get("//sub"))));
-    server.drain();
+    EXPECT_EQ("HTTP/1.1 404 Not Found", status_of(exchange(server_.port(), last_get("//sub"))));
 }
 
 struct Range {
@@ -97,22 +81,19 @@ struct Range {
     const char *body;
 };
 
-class HttpsRange : public testing::TestWithParam<Range>
+class HttpsRange : public Https, public testing::WithParamInterface<Range>
 {
 };
 
 TEST_P(HttpsRange, IsServedByTheLetter)
 {
     const Range &range = GetParam();
-    Site site;
-    HttpsServer server(site);
     std::string answer = exchange(
-        server.port(), last_get("/digits.txt", std::string("Range: ") + range.range + "\r\n"));
+        server_.port(), last_get("/digits.txt", std::string("Range: ") + range.range + "\r\n"));
     EXPECT_EQ(std::string("HTTP/1.1 ") + range.status, status_of(answer));
     EXPECT_EQ(range.body, body_of(answer));
     EXPECT_EQ(std::string(range.status) != "200 OK", has(answer, "\r\nContent-Range: bytes "))
         << answer;
-    server.drain();
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -135,25 +116,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Range{"NoNumber", "bytes=-", "200 OK", "0123456789"}),
     [](const testing::TestParamInfo<Range> &range) { return range.param.name; });
 
-TEST(HttpsServer, TellsThatNothingChanged)
+TEST_F(Https, TellsThatNothingChanged)
 {
-    Site site;
-    HttpsServer server(site);
-    std::string whole = exchange(server.port(), last_get("/digits.txt"));
+    std::string whole = exchange(server_.port(), last_get("/digits.txt"));
     size_t at = whole.find("Last-Modified: ") + 15;
     std::string date = whole.substr(at, whole.find("\r\n", at) - at);
     std::string same =
-        exchange(server.port(), last_get("/digits.txt", "If-Modified-Since: " + date + "\r\n"));
+        exchange(server_.port(), last_get("/digits.txt", "If-Modified-Since: " + date + "\r\n"));
     EXPECT_EQ("HTTP/1.1 304 Not Modified", status_of(same));
     EXPECT_EQ("", body_of(same));
     std::string older =
-        exchange(server.port(),
+        exchange(server_.port(),
                  last_get("/digits.txt", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
     EXPECT_EQ("0123456789", body_of(older));
     std::string part = exchange(
-        server.port(), last_get("/digits.txt", "Range: bytes=0-1\r\nIf-Range: " + date + "\r\n"));
+        server_.port(), last_get("/digits.txt", "Range: bytes=0-1\r\nIf-Range: " + date + "\r\n"));
     EXPECT_EQ("0123456789", body_of(part));
-    server.drain();
 }
 
 // ---- with the tools of others ------------------------------------------------------------------
@@ -172,60 +150,51 @@ std::string url(const ListeningProgram &server, const std::string &path)
     return "https://localhost:" + std::to_string(server.port()) + path;
 }
 
-TEST(HttpsCurl, FetchesALargeFileOnOneConnectionAgainAndAgain)
+using HttpsCurl = Https;
+using HttpsOpenSsl = Https;
+
+TEST_F(HttpsCurl, FetchesALargeFileOnOneConnectionAgainAndAgain)
 {
     SKIP_WITHOUT("curl");
-    Site site;
-    HttpsServer server(site);
-    Process curl(curl_words({"--write-out", "%{stderr}%{num_connects}", url(server, "/big"),
+    Process curl(curl_words({"--write-out", "%{stderr}%{num_connects}", url(server_, "/big"),
                              "--next", "--silent", "--cacert", cert_path("ca.pem"), "--write-out",
-                             "%{stderr}%{num_connects}", url(server, "/digits.txt")}));
+                             "%{stderr}%{num_connects}", url(server_, "/digits.txt")}));
     EXPECT_EQ(0, curl.wait()) << curl.err();
     EXPECT_TRUE(stream_bytes(1, 0, kBigSize) + "0123456789" == curl.out()) << curl.out().size();
     EXPECT_EQ("10", curl.err()); // connections made: one for the first, none for the second
-    server.drain();
 }
 
-TEST(HttpsCurl, GoesOnWhereAFileWasCut)
+TEST_F(HttpsCurl, GoesOnWhereAFileWasCut)
 {
     SKIP_WITHOUT("curl");
-    Site site;
-    HttpsServer server(site);
-    std::string part = site.above() + "/part";
+    std::string part = site_.above() + "/part";
     std::ofstream(part, std::ios::binary) << stream_bytes(1, 0, 1000001);
-    Process curl(curl_words({"--continue-at", "-", "--output", part, url(server, "/big")}));
+    Process curl(curl_words({"--continue-at", "-", "--output", part, url(server_, "/big")}));
     EXPECT_EQ(0, curl.wait()) << curl.err();
     std::ifstream whole(part, std::ios::binary);
     std::string bytes((std::istreambuf_iterator<char>(whole)), std::istreambuf_iterator<char>());
     EXPECT_TRUE(stream_bytes(1, 0, kBigSize) == bytes) << bytes.size();
-    server.drain();
 }
 
-TEST(HttpsCurl, IsToldThatItsUploadIsNotWanted)
+TEST_F(HttpsCurl, IsToldThatItsUploadIsNotWanted)
 {
     SKIP_WITHOUT("curl");
-    Site site;
-    HttpsServer server(site);
-    Process curl(curl_words({"--data-binary", "@" + site.root() + "/big", "--write-out",
-                             "%{http_code}", "--output", "/dev/null", url(server, "/")}));
+    Process curl(curl_words({"--data-binary", "@" + site_.root() + "/big", "--write-out",
+                             "%{http_code}", "--output", "/dev/null", url(server_, "/")}));
     curl.wait();
     EXPECT_EQ("405", curl.out()) << curl.err();
-    server.drain();
 }
 
-TEST(HttpsOpenSsl, ClientGetsAPage)
+TEST_F(HttpsOpenSsl, ClientGetsAPage)
 {
     SKIP_WITHOUT("openssl");
-    Site site;
-    HttpsServer server(site);
     Process client({"openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile",
                     cert_path("ca.pem"), "-servername", "localhost", "-connect",
-                    "localhost:" + std::to_string(server.port())});
+                    "localhost:" + std::to_string(server_.port())});
     client.feed(last_get("/digits.txt"));
     EXPECT_TRUE(client.wait_for_output("0123456789"));
     client.close_input();
     client.wait();
-    server.drain();
 }
 
 TEST(HttpsWrk, EveryRequestUnderLoadIsAnswered)

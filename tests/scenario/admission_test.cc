@@ -42,6 +42,17 @@ struct Told {
 };
 Told *Told::now;
 
+// Waits for the end of a connection without a word said: 0 for a FIN, or the errno.
+int end_of_silence(const Fd &fd)
+{
+    pollfd ready = {fd.get(), POLLIN, 0};
+    EXPECT_EQ(1, poll(&ready, 1, 20000));
+    char byte;
+    ssize_t got = recv(fd.get(), &byte, 1, 0);
+    EXPECT_GE(0, got);
+    return got == 0 ? 0 : errno;
+}
+
 class Admission : public testing::Test
 {
   protected:
@@ -69,20 +80,23 @@ class Admission : public testing::Test
         }
     }
 
+    // A third client of these options is closed, until one of the two goes.
+    void expect_room_for_two(ssl_refusal why)
+    {
+        Service service(echo_once, options_);
+        auto one = service.client();
+        auto two = service.client();
+        EXPECT_EQ(0, end_of_silence(connect_to(service.port())));
+        expect_refused(&service, why, 1);
+        expect_echo(one.get(), "still served");
+        two->end();
+        EXPECT_TRUE(service.rests(1));
+        expect_echo(service.client().get(), "there is room again");
+    }
+
     Told told_;
     ssl_server_options options_ = service_options();
 };
-
-// Waits for the end of a connection without a word said: 0 for a FIN, or the errno.
-int end_of_silence(const Fd &fd)
-{
-    pollfd ready = {fd.get(), POLLIN, 0};
-    EXPECT_EQ(1, poll(&ready, 1, 20000));
-    char byte;
-    ssize_t got = recv(fd.get(), &byte, 1, 0);
-    EXPECT_GE(0, got);
-    return got == 0 ? 0 : errno;
-}
 
 } // namespace
 
@@ -90,15 +104,7 @@ TEST_F(Admission, W4_AFullServerMayCloseNewClients)
 {
     options_.connections_max = 2;
     options_.when_full = SALLY_FULL_CLOSE;
-    Service service(echo_once, options_);
-    auto one = service.client();
-    auto two = service.client();
-    EXPECT_EQ(0, end_of_silence(connect_to(service.port())));
-    expect_refused(&service, SALLY_REFUSED_CONNECTIONS, 1);
-    expect_echo(one.get(), "still served");
-    two->end();
-    EXPECT_TRUE(service.rests(1));
-    expect_echo(service.client().get(), "there is room again");
+    expect_room_for_two(SALLY_REFUSED_CONNECTIONS);
 }
 
 TEST_F(Admission, W4_AFullServerMayResetNewClients)
@@ -144,18 +150,11 @@ TEST_F(Admission, W4_ClientsWaitInTheBacklogForAHandshakeThatEnds)
     expect_refused(&service, SALLY_REFUSED_CONNECTIONS, 0);
 }
 
+// It cannot stay in the backlog, where others of other addresses are behind it.
 TEST_F(Admission, W4_AnAddressHasALimitAndGetsItsPlaceBack)
 {
     options_.address_connections_max = 2;
-    Service service(echo_once, options_);
-    auto one = service.client();
-    auto two = service.client();
-    EXPECT_EQ(0, end_of_silence(connect_to(service.port())))
-        << "it cannot stay in the backlog, where others of other addresses are behind it";
-    expect_refused(&service, SALLY_REFUSED_ADDRESS, 1);
-    one->end();
-    EXPECT_TRUE(service.rests(1));
-    expect_echo(service.client().get(), "there is room again");
+    expect_room_for_two(SALLY_REFUSED_ADDRESS);
 }
 
 TEST_F(Admission, W4_OneBeyondTheLimitOfItsAddressIsResetWhereThatIsWanted)
@@ -193,22 +192,15 @@ TEST_F(Admission, W4_NobodyYieldsWhoIsServed)
 {
     options_.connections_max = 1;
     options_.oldest_idle_yields = true;
-    Latch entered;
-    Latch release;
-    Service service(
-        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        },
-        options_);
+    HeldEcho held;
+    Service service(held.handler(), options_);
     auto busy = service.client();
     ASSERT_EQ(Raw::Ok, busy->write_all("x"));
-    ASSERT_TRUE(entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     auto next = raw_peer(connect_to(service.port()), raw_client());
     EXPECT_EQ(Raw::WantRead, next->handshake_step());
     EXPECT_EQ(1u, service.count().accepted);
-    release.open();
+    held.release.open();
     EXPECT_EQ(Raw::Ok, next->handshake()) << "the other one is idle now, and yields";
     std::string rest;
     EXPECT_EQ(Raw::Eof, busy->read_to_end(&rest));
@@ -289,40 +281,21 @@ TEST_F(Admission, W9_EveryRefusalHasAWord)
 
 // ---- the queue of those that wait for a worker ----
 
-namespace
-{
-
-// One worker, that is in a handler until it is let go.
-struct Occupied {
-    Latch entered;
-    Latch release;
-    Handler handler()
-    {
-        return [this](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        };
-    }
-};
-
-} // namespace
-
 TEST_F(Admission, W4_WhoWaitsTooLongForAWorkerIsHungUpOn)
 {
     options_.workers = 1;
     options_.queue_timeout_ms = 100;
-    Occupied occupied;
-    Service service(occupied.handler(), options_);
+    HeldEcho held;
+    Service service(held.handler(), options_);
     auto first = service.client();
     auto second = service.client();
     EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_done == 2; }));
     ASSERT_EQ(Raw::Ok, first->write_all("x"));
-    ASSERT_TRUE(occupied.entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     ASSERT_EQ(Raw::Ok, second->write_all("y"));
     EXPECT_EQ(Raw::Eof, end_of(second.get())) << "with a goodbye";
     expect_refused(&service, SALLY_REFUSED_QUEUE_AGE, 1);
-    occupied.release.open();
+    held.release.open();
     std::string back;
     EXPECT_EQ(Raw::Ok, first->read_full(&back, 1)) << "the one that is served stays";
 }
@@ -331,20 +304,20 @@ TEST_F(Admission, W4_WhoIsBehindTooManyIsHungUpOn)
 {
     options_.workers = 1;
     options_.queue_max = 2;
-    Occupied occupied;
-    Service service(occupied.handler(), options_);
+    HeldEcho held;
+    Service service(held.handler(), options_);
     std::vector<std::unique_ptr<RawPeer>> clients;
     for (int i = 0; i < 6; i++) {
         clients.push_back(service.client());
     }
     EXPECT_TRUE(service.reaches([](auto &now) { return now.handshakes_done == 6; }));
     ASSERT_EQ(Raw::Ok, clients[0]->write_all("x"));
-    ASSERT_TRUE(occupied.entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     for (int i = 1; i < 6; i++) {
         ASSERT_EQ(Raw::Ok, clients[i]->write_all("y"));
     }
     expect_refused(&service, SALLY_REFUSED_QUEUE_LENGTH, 3);
-    occupied.release.open();
+    held.release.open();
     for (int i = 0; i < 3; i++) {
         std::string back;
         EXPECT_EQ(Raw::Ok, clients[i]->read_full(&back, 1)) << i;
@@ -358,15 +331,15 @@ TEST_F(Admission, W4_NewClientsWaitInTheQueueToo)
 {
     options_.workers = 1;
     options_.queue_timeout_ms = 100;
-    Occupied occupied;
-    Service service(occupied.handler(), options_);
+    HeldEcho held;
+    Service service(held.handler(), options_);
     auto first = service.client();
     Fd silent = connect_to(service.port());
     EXPECT_TRUE(service.rests(2));
     ASSERT_EQ(Raw::Ok, first->write_all("x"));
-    ASSERT_TRUE(occupied.entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     auto fresh = raw_peer(std::move(silent), raw_client());
     EXPECT_EQ(Raw::WantRead, fresh->handshake_step()) << "it has said hello";
     expect_refused(&service, SALLY_REFUSED_QUEUE_AGE, 1);
-    occupied.release.open();
+    held.release.open();
 }

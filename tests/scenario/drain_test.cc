@@ -86,23 +86,16 @@ TEST_F(Drain, W6_UnfinishedHandshakesEnd)
 
 TEST_F(Drain, W6_ARequestThatIsInTheSocketIsStillServed)
 {
-    Latch entered;
-    Latch release;
-    Service service(
-        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        },
-        service_options(1));
+    HeldEcho held;
+    Service service(held.handler(), service_options(1));
     auto first = service.client();
     auto second = service.client();
     ASSERT_EQ(Raw::Ok, first->write_all("first"));
-    ASSERT_TRUE(entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     ASSERT_EQ(Raw::Ok, second->write_all("second"));
     Thread drainer([&] { EXPECT_EQ(SALLY_OK, service.drain(kLongMs, kLongMs)); });
     ASSERT_TRUE(wait_until_asleep(drainer));
-    release.open();
+    held.release.open();
     std::string text;
     EXPECT_EQ(Raw::Eof, first->read_to_end(&text));
     EXPECT_EQ("first", text);
@@ -115,23 +108,16 @@ TEST_F(Drain, W6_ARequestThatIsInTheSocketIsStillServed)
 TEST_F(Drain, W6_ClientsInTheBacklogComeInBeforeItCloses)
 {
     ssl_server_options options = service_options(1);
-    Latch entered;
-    Latch release;
-    Service service(
-        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        },
-        options);
+    HeldEcho held;
+    Service service(held.handler(), options);
     auto first = service.client();
     ASSERT_EQ(Raw::Ok, first->write_all("first"));
-    ASSERT_TRUE(entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     auto queued = raw_peer(connect_to(service.port()), raw_client());
     EXPECT_EQ(Raw::WantRead, queued->handshake_step());
     Thread drainer([&] { EXPECT_EQ(SALLY_OK, service.drain(kLongMs, kLongMs)); });
     EXPECT_TRUE(service.reaches([](auto &now) { return now.accepted == 2; }));
-    release.open();
+    held.release.open();
     EXPECT_EQ(Raw::Ok, queued->handshake());
     expect_echo(queued.get(), "from the queue");
     EXPECT_EQ(Raw::Eof, end_of(queued.get()));

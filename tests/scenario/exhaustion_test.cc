@@ -103,25 +103,18 @@ TEST_F(Exhaustion, W5_APoolThatCannotGrowServesOnAndGrowsLater)
 {
     ssl_server_options options = service_options(1);
     options.workers_max = 4;
-    Latch entered;
-    Latch release;
-    Service service(
-        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        },
-        options);
+    HeldEcho held;
+    Service service(held.handler(), options);
     auto one = service.client();
     auto two = service.client();
     {
         NoDescriptors none;
         ASSERT_EQ(Raw::Ok, one->write_all("x"));
-        ASSERT_TRUE(entered.wait());
+        ASSERT_TRUE(held.entered.wait());
         EXPECT_TRUE(service.reaches([](auto &now) { return now.worker_start_failures >= 2; }));
         EXPECT_EQ(1u, service.count().workers);
     }
     ASSERT_EQ(Raw::Ok, two->write_all("y"));
     EXPECT_TRUE(service.reaches([](auto &now) { return now.busy == 2; }));
-    release.open();
+    held.release.open();
 }

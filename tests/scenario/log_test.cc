@@ -255,26 +255,19 @@ TEST_F(Logging, W9_ClientsThatCannotBeTakenAreAWarning)
 TEST_F(Logging, W2_W9_APoolThatCannotGrowIsAnErrorToldOnce)
 {
     Listening listening;
-    Latch entered;
-    Latch release;
+    HeldEcho held;
     ssl_server_options options = service_options(1);
     options.workers_max = 4;
-    Service service(
-        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        },
-        options, listening.log());
+    Service service(held.handler(), options, listening.log());
     auto client = service.client();
     {
         NoDescriptors none;
         ASSERT_EQ(Raw::Ok, client->write_all("x"));
-        ASSERT_TRUE(entered.wait());
+        ASSERT_TRUE(held.entered.wait());
         EXPECT_TRUE(service.reaches([](auto &now) { return now.worker_start_failures >= 3; }));
     }
     EXPECT_TRUE(service.reaches([](auto &now) { return now.workers >= 2; }));
-    release.open();
+    held.release.open();
     auto told = listening.told(SALLY_LOG_START_FAILED);
     ASSERT_EQ(1u, told.size());
     EXPECT_EQ(SALLY_LOG_ERROR, told[0].level);

@@ -84,45 +84,35 @@ TEST_F(Metrics, W9_BytesAreCountedAsPlaintextAndOnTheWire)
 
 TEST_F(Metrics, W9_ConnectionsAreBusyOrParked)
 {
-    Latch entered;
-    Latch release;
-    Service service([&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-        entered.open();
-        release.wait();
-        return echo_once(connection, in, out);
-    });
+    HeldEcho held;
+    Service service(held.handler());
     auto idle = service.client();
     auto busy = service.client();
     ASSERT_EQ(Raw::Ok, busy->write_all("!"));
-    ASSERT_TRUE(entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     ssl_metrics metrics = metrics_of(service);
     EXPECT_EQ(2u, metrics.server.open);
     EXPECT_EQ(1u, metrics.server.busy);
     EXPECT_EQ(1u, metrics.parked);
-    release.open();
+    held.release.open();
     EXPECT_TRUE(service.rests(2));
     EXPECT_EQ(2u, metrics_of(service).parked);
 }
 
 TEST_F(Metrics, W9_HandshakesAndHandlersAreTimed)
 {
-    Latch entered;
-    Latch release;
-    Service service([&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-        entered.open();
-        release.wait();
-        return echo_once(connection, in, out);
-    });
+    HeldEcho held;
+    Service service(held.handler());
     auto client = service.client();
     auto begun = std::chrono::steady_clock::now();
     ASSERT_EQ(Raw::Ok, client->write_all("!"));
-    ASSERT_TRUE(entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     EXPECT_EQ(0u, metrics_of(service).handler_time.count) << "it has not returned";
     std::string back;
     auto inside = std::chrono::steady_clock::now();
     ASSERT_TRUE(eventually(
         [&] { return std::chrono::steady_clock::now() - inside > std::chrono::milliseconds(20); }));
-    release.open();
+    held.release.open();
     ASSERT_EQ(Raw::Ok, client->read_full(&back, 1));
     ASSERT_TRUE(service.rests(1));
     std::chrono::nanoseconds all = std::chrono::steady_clock::now() - begun;
@@ -286,24 +276,17 @@ TEST_F(Metrics, W9_TheQueueIsSampledWhileHandlersAreCalled)
 TEST_F(Metrics, W9_TheQueueIsAsLongAsTheWorkersAreBusy)
 {
     constexpr uint64_t kHeldNs = 50000000;
-    Latch entered;
-    Latch release;
-    Service service(
-        [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
-            entered.open();
-            release.wait();
-            return echo_once(connection, in, out);
-        },
-        service_options(1));
+    HeldEcho held;
+    Service service(held.handler(), service_options(1));
     auto client = service.client();
     ASSERT_EQ(Raw::Ok, client->write_all("!"));
-    ASSERT_TRUE(entered.wait());
+    ASSERT_TRUE(held.entered.wait());
     auto inside = std::chrono::steady_clock::now();
     ASSERT_TRUE(eventually([&] {
         return std::chrono::steady_clock::now() - inside > std::chrono::nanoseconds(kHeldNs);
     }));
     EXPECT_EQ(0u, metrics_of(service).queue_wait.count) << "the sample waits for the one worker";
-    release.open();
+    held.release.open();
     ASSERT_TRUE(counts(service, [](auto &now) { return now.queue_wait.count == 1; }));
     EXPECT_LE(kHeldNs, metrics_of(service).queue_wait.sum_ns);
 }

@@ -35,33 +35,31 @@ class Serving : public testing::Test
 
 class ServerVersion : public testing::TestWithParam<int>
 {
+  protected:
+    // Twenty messages to one client, in so many calls of the handler; then goodbyes.
+    static void expect_twenty_echoes(const Handler &handler, uint64_t calls)
+    {
+        Service service(handler);
+        auto client = service.client(raw_client(GetParam()));
+        for (int i = 0; i < 20; i++) {
+            expect_echo(client.get(), "message " + std::to_string(i));
+        }
+        EXPECT_EQ(calls, service.count().handler_calls);
+        EXPECT_EQ(Raw::Ok, client->send_goodbye());
+        EXPECT_EQ(Raw::Eof, end_of(client.get()));
+        service.rests(0);
+    }
 };
 INSTANTIATE_TEST_SUITE_P(Both, ServerVersion, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
 
 TEST_P(ServerVersion, W1_AKeptConnectionIsServedAgainAndAgain)
 {
-    Service service(echo_once);
-    auto client = service.client(raw_client(GetParam()));
-    for (int i = 0; i < 20; i++) {
-        expect_echo(client.get(), "message " + std::to_string(i));
-    }
-    EXPECT_EQ(20u, service.count().handler_calls);
-    EXPECT_EQ(Raw::Ok, client->send_goodbye());
-    EXPECT_EQ(Raw::Eof, end_of(client.get()));
-    service.rests(0);
+    expect_twenty_echoes(echo_once, 20);
 }
 
 TEST_P(ServerVersion, W1_ABlockingHandlerServesToTheEnd)
 {
-    Service service(echo_to_the_end);
-    auto client = service.client(raw_client(GetParam()));
-    for (int i = 0; i < 20; i++) {
-        expect_echo(client.get(), "message " + std::to_string(i));
-    }
-    EXPECT_EQ(1u, service.count().handler_calls);
-    EXPECT_EQ(Raw::Ok, client->send_goodbye());
-    EXPECT_EQ(Raw::Eof, end_of(client.get()));
-    service.rests(0);
+    expect_twenty_echoes(echo_to_the_end, 1);
 }
 
 TEST_F(Serving, W2_IdleConnectionsHoldNoWorker)

@@ -66,6 +66,20 @@ inline ssl_served echo_line(ssl_connection *, ssl_port *in, ssl_port *out)
     return SALLY_KEEP;
 }
 
+// Echoes once it is let go: until then it holds a worker.
+struct HeldEcho {
+    Latch entered;
+    Latch release;
+    Handler handler()
+    {
+        return [this](ssl_connection *connection, ssl_port *in, ssl_port *out) {
+            entered.open();
+            release.wait();
+            return echo_once(connection, in, out);
+        };
+    }
+};
+
 // Started when it is made; drained, hard, at the latest when it goes out of scope.
 class Service
 {
