@@ -10,15 +10,21 @@
 
 #include "ossl.h"
 
-static int compare(const X509_NAME *const *a, const X509_NAME *const *b)
+/* Not sk_X509_NAME_find, which sorts the names, once for each question. */
+static bool has_name(const STACK_OF(X509_NAME) * names, const X509_NAME *name)
 {
-    return X509_NAME_cmp(*a, *b);
+    for (int i = 0; i < sk_X509_NAME_num(names); i++) {
+        if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool add_subject(STACK_OF(X509_NAME) * names, X509 *certificate)
 {
     X509_NAME *subject = X509_get_subject_name(certificate);
-    if (sk_X509_NAME_find(names, subject) >= 0) {
+    if (has_name(names, subject)) {
         return true;
     }
     X509_NAME *copy = X509_NAME_dup(subject);
@@ -32,7 +38,7 @@ static bool add_subject(STACK_OF(X509_NAME) * names, X509 *certificate)
 /* In the order of the certificates, each once. NULL when out of memory. */
 static STACK_OF(X509_NAME) * subjects_of(STACK_OF(X509) * certificates)
 {
-    STACK_OF(X509_NAME) *names = sk_X509_NAME_new(compare);
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
     bool all = names != NULL;
     for (int i = 0; all && i < sk_X509_num(certificates); i++) {
         all = add_subject(names, sk_X509_value(certificates, i));

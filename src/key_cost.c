@@ -100,28 +100,31 @@ static uint64_t cost_of_der(const unsigned char *der, long size)
     return cost;
 }
 
-/* Of the dearest key in it. */
-static uint64_t cost_of_pem(const sally_file *file)
+/* Of the dearest key in it, or of all of them `together`. Each is at most TOO_MANY, and so is the sum. */
+static uint64_t cost_of_pem(const sally_file *file, bool together)
 {
     BIO *bio = BIO_new_mem_buf(file->bytes, (int)file->size);
     char *label;
     char *header;
     unsigned char *der;
     long size;
-    uint64_t most = 0;
+    uint64_t total = 0;
     while (bio != NULL && PEM_read_bio(bio, &label, &header, &der, &size) == 1) {
         uint64_t cost = strcmp(label, PEM_STRING_PKCS8) == 0 ? cost_of_der(der, size) : 0;
-        most = cost > most ? cost : most;
+        total = together ? total + cost : cost > total ? cost : total;
+        total = total < TOO_MANY ? total : TOO_MANY;
         OPENSSL_free(label);
         OPENSSL_free(header);
         OPENSSL_free(der);
     }
     BIO_free(bio);
-    return most;
+    return total;
 }
 
-bool sally_key_is_dear(const sally_file *file, bool is_der)
+/* A key that is skipped, because it is no RSA key, has been decrypted too. */
+bool sally_key_is_dear(const sally_file *file, const ssl_key_options *options)
 {
-    uint64_t cost = is_der ? cost_of_der(file->bytes, (long)file->size) : cost_of_pem(file);
+    uint64_t cost = options->asn1 ? cost_of_der(file->bytes, (long)file->size)
+                                  : cost_of_pem(file, options->rsa_only);
     return cost > SALLY_KEY_ROUNDS_MAX;
 }

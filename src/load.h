@@ -53,8 +53,12 @@ typedef struct sally_pem_kind {
     bool (*keep)(void *kept, const char *label, const unsigned char *der, long size);
 } sally_pem_kind;
 
+/* How many there are, of any kind; LIMIT for more than SALLY_PEM_BLOCKS_MAX. Before anything is parsed, because
+ * that is what takes the time. */
+ssl_status sally_pem_count(const sally_source *source, const sally_file *file, size_t *blocks,
+                           ssl_error *err);
 /* Gives each block of the kind to `keep`, in order, none too; the others are passed over.
- * Errors: CONFIG (a block of any kind is damaged or cut off), MEMORY. */
+ * Errors: CONFIG (a block of any kind is damaged or cut off), LIMIT (too many blocks), MEMORY. */
 ssl_status sally_pem_read(const sally_source *source, const sally_file *file,
                           const sally_pem_kind *kind, void *kept, ssl_error *err);
 
@@ -62,7 +66,7 @@ ssl_status sally_pem_read(const sally_source *source, const sally_file *file,
  * Errors: as sally_file_read; CONFIG (no certificate in it, damaged). */
 ssl_status sally_load_certificates(const sally_source *source, STACK_OF(X509) * *certificates,
                                    ssl_error *err);
-/* Whether each certificate is issued and signed by the next one: OK or CONFIG. */
+/* Whether each certificate is issued and signed by the next one: OK, CONFIG, or LIMIT (too many). */
 ssl_status sally_chain_check(const sally_source *source, STACK_OF(X509) * chain, ssl_error *err);
 
 /* All revocation lists of a PEM file, at least one, or the one of a DER file.
@@ -76,9 +80,9 @@ ssl_status sally_load_dh(const sally_source *source, EVP_PKEY **dh, ssl_error *e
 /* The group ffdhe4096 (RFC 7919), which OpenSSL holds; NULL with its queue saying why. */
 EVP_PKEY *sally_dh_4096(void);
 
-/* Whether it takes more than SALLY_KEY_ROUNDS_MAX to decrypt a key of the file (key_cost.c). OpenSSL's queue
- * may have something in it then. */
-bool sally_key_is_dear(const sally_file *file, bool is_der);
+/* Whether it takes more than SALLY_KEY_ROUNDS_MAX to read a key from the file in that way (key_cost.c).
+ * OpenSSL's queue may have something in it then. */
+bool sally_key_is_dear(const sally_file *file, const ssl_key_options *options);
 /* `options` may be NULL. Errors: as sally_file_read; CONFIG (no key in it, damaged, encrypted and no or
  * the wrong passphrase). */
 ssl_status sally_load_key(const sally_source *source, const ssl_key_options *options,

@@ -128,13 +128,23 @@ static ssl_status check_link(const sally_source *source, STACK_OF(X509) * chain,
     return SALLY_OK;
 }
 
-ssl_status sally_chain_check(const sally_source *source, STACK_OF(X509) * chain, ssl_error *err)
+static ssl_status check_length(const sally_source *source, int length, ssl_error *err)
 {
-    for (int i = 0; i + 1 < sk_X509_num(chain); i++) {
-        ssl_status status = check_link(source, chain, i, err);
-        if (status != SALLY_OK) {
-            return status;
-        }
+    if (length > SALLY_CHAIN_MAX) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_CONFIG,
+                          SALLY_CANNOT_LOAD
+                          "it has %d certificates, and a chain has at most %d; is it "
+                          "the right file?",
+                          source->noun, source->path, length, SALLY_CHAIN_MAX);
     }
     return SALLY_OK;
+}
+
+ssl_status sally_chain_check(const sally_source *source, STACK_OF(X509) * chain, ssl_error *err)
+{
+    ssl_status status = check_length(source, sk_X509_num(chain), err);
+    for (int i = 0; status == SALLY_OK && i + 1 < sk_X509_num(chain); i++) {
+        status = check_link(source, chain, i, err);
+    }
+    return status;
 }

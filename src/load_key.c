@@ -153,7 +153,12 @@ static ssl_status parse_key(const sally_source *source, const sally_file *file,
                             const ssl_key_options *options, EVP_PKEY **key, ssl_error *err)
 {
     asking a = {.options = options};
-    bool dear = sally_key_is_dear(file, options->asn1);
+    size_t blocks;
+    ssl_status status = sally_pem_count(source, file, &blocks, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
+    bool dear = sally_key_is_dear(file, options);
     sally_ossl_end(); /* what it could not read, the parser says better */
     if (dear) {
         return fail_dear(source, err);

@@ -3,7 +3,7 @@
  * Blocks that the loader does not want are passed over, because people keep key and chain in one file.
  * A block that is cut off or damaged fails the load, one that nobody wants too: OpenSSL's own reader
  * takes some of those for the end of the file, so the blocks that it found are counted against the
- * BEGIN lines.
+ * BEGIN lines. Their number is bounded, because what is made of the blocks takes time with its square.
  *
  * No locks and no state. What a block held is wiped: it may have been a key.
  */
@@ -38,6 +38,20 @@ static size_t count_begin_lines(const sally_file *file)
         at += strlen(begin_line);
     }
     return count;
+}
+
+ssl_status sally_pem_count(const sally_source *source, const sally_file *file, size_t *blocks,
+                           ssl_error *err)
+{
+    *blocks = count_begin_lines(file);
+    if (*blocks > SALLY_PEM_BLOCKS_MAX) {
+        return sally_fail(err, SALLY_LIMIT, SALLY_PHASE_CONFIG,
+                          SALLY_CANNOT_LOAD
+                          "it has %zu blocks of PEM, and at most %d are read; is it "
+                          "the right file?",
+                          source->noun, source->path, *blocks, SALLY_PEM_BLOCKS_MAX);
+    }
+    return SALLY_OK;
 }
 
 static ssl_status fail_damaged(const reading *r)
@@ -81,7 +95,7 @@ static ssl_status read_block(reading *r, bool *more)
     return status;
 }
 
-static ssl_status read_all(reading *r, const sally_file *file)
+static ssl_status read_all(reading *r, size_t expected)
 {
     bool more = true;
     while (more) {
@@ -91,18 +105,23 @@ static ssl_status read_all(reading *r, const sally_file *file)
         }
     }
     sally_ossl_end();
-    return r->blocks < count_begin_lines(file) ? fail_damaged(r) : SALLY_OK;
+    return r->blocks < expected ? fail_damaged(r) : SALLY_OK;
 }
 
 ssl_status sally_pem_read(const sally_source *source, const sally_file *file,
                           const sally_pem_kind *kind, void *kept, ssl_error *err)
 {
+    size_t expected;
+    ssl_status status = sally_pem_count(source, file, &expected, err);
+    if (status != SALLY_OK) {
+        return status;
+    }
     BIO *bio = BIO_new_mem_buf(file->bytes, (int)file->size);
     if (bio == NULL) {
         return sally_fail_memory(err, SALLY_PHASE_CONFIG, "loading PEM");
     }
     reading r = {.source = source, .kind = kind, .kept = kept, .bio = bio, .err = err};
-    ssl_status status = read_all(&r, file);
+    status = read_all(&r, expected);
     BIO_free(bio);
     return status;
 }

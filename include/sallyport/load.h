@@ -18,9 +18,17 @@ extern "C" {
 /** The largest file that is loaded, in bytes. */
 #define SALLY_FILE_MAX (8 * 1024 * 1024)
 
+/** The most PEM blocks, of any kind, in a file: OpenSSL takes time with the square of their number. The roots
+ *  of a system are about 150. */
+#define SALLY_PEM_BLOCKS_MAX 4096
+
+/** The most certificates in a chain that identifies us. Verifiers go no further (SSL_set_verify_depth(3)). */
+#define SALLY_CHAIN_MAX 100
+
 /** How often the passphrase of an encrypted key may be hashed (the iterations of RFC 8018 section 4.2; the
  *  product of the three costs of scrypt, RFC 7914): more takes longer than C3 allows, and is refused with
- *  CONFIG before it is begun. */
+ *  CONFIG before it is begun. With `rsa_only` it is the sum over the keys of the file, because those that
+ *  are skipped have to be decrypted too. */
 #define SALLY_KEY_ROUNDS_MAX 1000000
 
 /** What would be in a file, in memory. It is looked at during the call only and not copied; what is kept
@@ -49,7 +57,8 @@ typedef struct ssl_key_options {
  * key is loaded already it must match: to replace both use ssl_load_identity.
  * Threads: any, one setter at a time.
  * Errors: SEALED, SYSTEM (cannot read), CONFIG (not PEM, damaged, not a certificate, out of order, does not
- *   match the key), LIMIT (larger than SALLY_FILE_MAX), MEMORY. Keeps: C2, C3.
+ *   match the key), LIMIT (larger than SALLY_FILE_MAX, more than SALLY_PEM_BLOCKS_MAX blocks or
+ *   SALLY_CHAIN_MAX certificates), MEMORY. Keeps: C2, C3.
  */
 SALLY_API ssl_status ssl_load_certificate_chain(ssl_context *context, const char *path,
                                                 ssl_error *err);

@@ -43,6 +43,19 @@ TEST(Suggested, C3_NamesAreSentEachOnceAndReplaced)
     EXPECT_EQ("/O=Sallyport tests/CN=Test CA\n", suggested(server.get()));
 }
 
+// Not in an order of OpenSSL's, by which the shorter name would come first.
+TEST(Suggested, C3_NamesAreInTheOrderOfTheFile)
+{
+    ScratchDir dir;
+    Context server = server_context();
+    std::string path =
+        dir.write("cas", cert("other-ca.pem") + cert("ca.pem") + cert("other-ca.pem"));
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, suggest(server.get(), path, &err), err));
+    EXPECT_EQ("/O=Sallyport tests/CN=Other CA\n/O=Sallyport tests/CN=Test CA\n",
+              suggested(server.get()));
+}
+
 TEST(Suggested, C3_ImplyNoTrust)
 {
     Context client = client_context_with_identity(SALLY_PROTOCOL_TLS12);

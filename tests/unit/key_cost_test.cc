@@ -82,12 +82,15 @@ std::string pem_of(const std::string &der)
     return made;
 }
 
-bool is_dear(const std::string &bytes, bool is_der)
+bool is_dear(const std::string &bytes, bool is_der, bool rsa_only = false)
 {
+    ssl_key_options options = {};
+    options.asn1 = is_der;
+    options.rsa_only = rsa_only;
     sally_file file = {};
     file.bytes = reinterpret_cast<const unsigned char *>(bytes.data());
     file.size = bytes.size();
-    bool dear = sally_key_is_dear(&file, is_der);
+    bool dear = sally_key_is_dear(&file, &options);
     ERR_clear_error();
     return dear;
 }
@@ -144,6 +147,17 @@ TEST(KeyCost, C3_OfSeveralTheDearestCounts)
     std::string cheap = pem_of(pbkdf2(2048));
     EXPECT_FALSE(is_dear(cheap + cheap, false));
     EXPECT_TRUE(is_dear(cheap + pem_of(pbkdf2(kMost + 1)), false));
+}
+
+// The others are decrypted before it is known that they are none.
+TEST(KeyCost, C3_WhereTheRsaKeyIsLookedForTheirSumCounts)
+{
+    std::string half = pem_of(pbkdf2(kMost / 2));
+    EXPECT_FALSE(is_dear(half + half, false, true));
+    EXPECT_TRUE(is_dear(half + half + pem_of(pbkdf2(1)), false, true));
+    EXPECT_FALSE(is_dear(half + half + pem_of(pbkdf2(1)), false));
+    std::string dear = pem_of(pbkdf2(INT32_MAX));
+    EXPECT_TRUE(is_dear(dear + dear, false, true));
 }
 
 TEST(KeyCost, C3_WhatCannotBeReadIsLeftToTheParser)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "crypto_fixture.h"
+#include "loaders.h"
 #include "pki_fixture.h"
 #include "support/guards.h"
 #include "support/threads.h"
@@ -24,101 +25,6 @@ using namespace sallytest;
 
 namespace
 {
-
-// ---- the loaders ----
-
-// What a loader wants in its file.
-enum class Wants { Chain, Key, Roots, Names, Crls, Dh, Directory };
-
-struct Loader {
-    const char *name;
-    Wants wants;
-    std::function<ssl_status(ssl_context *, const char *path, ssl_error *)> load;
-    bool in_memory = false;
-};
-
-void PrintTo(const Loader &loader, std::ostream *out)
-{
-    *out << loader.name;
-}
-
-ssl_bytes bytes_of(const std::string &content)
-{
-    return {content.data(), content.size(), "the label"};
-}
-
-const Loader loaders[] = {
-    {"ssl_load_certificate_chain", Wants::Chain,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_certificate_chain(c, path, e);
-     }},
-    {"ssl_load_private_key", Wants::Key,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_private_key(c, path, nullptr, e);
-     }},
-    {"ssl_load_identity_chain", Wants::Chain,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_identity(c, path, cert_path("server-key.pem").c_str(), nullptr, e);
-     }},
-    {"ssl_load_identity_key", Wants::Key,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_identity(c, cert_path("server.pem").c_str(), path, nullptr, e);
-     }},
-    {"ssl_load_verify_root_certificates", Wants::Roots,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_verify_root_certificates(c, path, e);
-     }},
-    {"ssl_load_verify_source_directory", Wants::Directory,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         ssl_verify_source source = {SALLY_VERIFY_DIRECTORY, path};
-         return ssl_load_verify_source(c, &source, false, e);
-     }},
-    {"ssl_load_suggested_certificate_authorities", Wants::Names,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_suggested_certificate_authorities(c, path, e);
-     }},
-    {"ssl_load_crls", Wants::Crls,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_load_crls(c, path, false, e);
-     }},
-    {"ssl_server_context_enable_dhe", Wants::Dh,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         return ssl_server_context_enable_dhe(c, path, e);
-     }},
-    {"ssl_load_certificate_chain_bytes", Wants::Chain,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         std::string content = file_content(path);
-         ssl_bytes chain = bytes_of(content);
-         return ssl_load_certificate_chain_bytes(c, &chain, e);
-     },
-     true},
-    {"ssl_load_private_key_bytes", Wants::Key,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         std::string content = file_content(path);
-         ssl_bytes key = bytes_of(content);
-         return ssl_load_private_key_bytes(c, &key, nullptr, e);
-     },
-     true},
-    {"ssl_load_verify_root_certificates_bytes", Wants::Roots,
-     [](ssl_context *c, const char *path, ssl_error *e) {
-         std::string content = file_content(path);
-         ssl_bytes roots = bytes_of(content);
-         return ssl_load_verify_root_certificates_bytes(c, &roots, e);
-     },
-     true},
-};
-
-// What the loader would be glad of.
-std::string good_content(Wants wants)
-{
-    switch (wants) {
-    case Wants::Chain: return cert("server.pem");
-    case Wants::Key: return cert("server-key.pem");
-    case Wants::Crls: return crl_pem("ca", {});
-    case Wants::Dh: return dh_pem("ffdhe2048");
-    default: return cert("ca.pem");
-    }
-}
 
 // ---- the files ----
 
@@ -236,6 +142,26 @@ std::map<Wants, Told> found(const std::string &what, const std::map<Wants, Told>
     return told;
 }
 
+std::string blocks_of(size_t count)
+{
+    std::string text;
+    for (size_t i = 0; i < count; i++) {
+        text += "-----BEGIN X-----\nMAA=\n-----END X-----\n";
+    }
+    return text;
+}
+
+std::string chain_of(int count)
+{
+    std::string text;
+    for (int i = 0; i < count; i++) {
+        text += cert("ca.pem"); // which has signed itself
+    }
+    return text;
+}
+
+// In place of what a row says of PEM.
+const Told no_response = {SALLY_CONFIG, {"it is no OCSP response, or a damaged one"}};
 const Told no_directory = {SALLY_CONFIG, {"no directory", "SALLY_VERIFY_FILE"}};
 const Told der_found = {SALLY_CONFIG, {"not PEM (DER found)", "openssl x509 -inform der"}};
 const Told cut_off = {SALLY_CONFIG, {" 1 in it is damaged or cut off", "copy it anew"}};
@@ -378,7 +304,9 @@ std::vector<Row> all_rows()
              return text.replace(text.size() / 2, 8, std::string(8, '\0'));
          }),
          cut_off,
-         {{Wants::Key, key_cut_off}, {Wants::Directory, no_directory}},
+         {{Wants::Key, key_cut_off},
+          {Wants::Ocsp, {SALLY_CONFIG, {"not signed by"}}},
+          {Wants::Directory, no_directory}},
          {},
          true},
         {"the second cut off",
@@ -386,6 +314,13 @@ std::vector<Row> all_rows()
          second_cut_off,
          {{Wants::Directory, no_directory}},
          {Wants::Key},
+         true},
+        // Too much of it.
+        {"too many blocks",
+         with_content([](Wants) { return blocks_of(SALLY_PEM_BLOCKS_MAX + 1); }),
+         {SALLY_LIMIT, {"4097 blocks", "at most 4096", "right file?"}},
+         {{Wants::Directory, no_directory}},
+         {},
          true},
         {"no certificate inside",
          with_text("-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n"),
@@ -414,6 +349,12 @@ const Row chain_rows[] = {
      {},
      true},
     {"mismatched", with_cert("sni.pem"), {SALLY_CONFIG, {"match"}}, {}, {}, true},
+    {"too long",
+     with_content([](Wants) { return chain_of(SALLY_CHAIN_MAX + 1); }),
+     {SALLY_LIMIT, {"101 certificates", "at most 100", "right file?"}},
+     {},
+     {},
+     true},
 };
 const Row key_rows[] = {
     {"mismatched", with_cert("sni-key.pem"), {SALLY_CONFIG, {"match"}}, {}, {}, true},
@@ -456,10 +397,15 @@ bool is_bad_for(const Row &row, const Loader &loader)
     return row.in_memory || !loader.in_memory;
 }
 
+// Every loader of PEM tells what it found; what is no response is that and nothing else.
 const Told &told_to(const Row &row, const Loader &loader)
 {
     auto found = row.but.find(loader.wants);
-    return found != row.but.end() ? found->second : row.all;
+    if (found != row.but.end()) {
+        return found->second;
+    }
+    bool is_content = row.in_memory && row.all.words[0] != "empty";
+    return loader.wants == Wants::Ocsp && is_content ? no_response : row.all;
 }
 
 // ---- the matrix ----
@@ -478,6 +424,13 @@ class LoadMatrix : public testing::TestWithParam<Loader>
 {
   protected:
     static constexpr std::chrono::seconds kBound{2};
+
+    void SetUp() override
+    {
+        std::string issuer = cert_path("ca.pem");
+        ASSERT_EQ(SALLY_OK,
+                  ssl_load_verify_root_certificates(context_.get(), issuer.c_str(), nullptr));
+    }
 
     // The call with one file, and what it was told.
     void refuse(const std::string &path, const Told &told)
@@ -537,8 +490,8 @@ TEST_P(LoadMatrix, C3_EachBadFileIsRefusedAtOnceAndChangesNothing_C2_E1)
 // What editors and mail do to text that is fine.
 TEST_P(LoadMatrix, C3_LineEndsMarksAndTextAroundTheBlocksDoNoHarm)
 {
-    if (GetParam().wants == Wants::Directory) {
-        GTEST_SKIP() << "no file";
+    if (GetParam().wants == Wants::Directory || GetParam().wants == Wants::Ocsp) {
+        GTEST_SKIP() << "no text";
     }
     const std::string good = good_content(GetParam().wants);
     std::string crlf;
@@ -562,12 +515,25 @@ TEST_P(LoadMatrix, C3_LineEndsMarksAndTextAroundTheBlocksDoNoHarm)
     }
 }
 
+TEST(LoadBounds, C3_AsManyBlocksAndCertificatesAsTheySay)
+{
+    ScratchDir dir;
+    Context context = bare_server();
+    std::string blocks = dir.write("blocks", cert("ca.pem") + blocks_of(SALLY_PEM_BLOCKS_MAX - 1));
+    std::string chain = dir.write("chain", chain_of(SALLY_CHAIN_MAX));
+    ssl_error err;
+    EXPECT_TRUE(
+        is(SALLY_OK, ssl_load_verify_root_certificates(context.get(), blocks.c_str(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_load_certificate_chain(context.get(), chain.c_str(), &err), err));
+    EXPECT_EQ(SALLY_CHAIN_MAX - 1, sk_X509_num(context->identity.issuers));
+}
+
 std::string name_of_loader(const testing::TestParamInfo<Loader> &info)
 {
     return info.param.name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LoadMatrix, testing::ValuesIn(loaders), name_of_loader);
+INSTANTIATE_TEST_SUITE_P(All, LoadMatrix, testing::ValuesIn(all_loaders()), name_of_loader);
 
 // ---- sources that are only tried ----
 
