@@ -72,6 +72,7 @@ set(sally_l3_crypto
     binding.c
     carried.c
     session.c
+    session_since.c
     context_name.c
     context_session.c
     ticket.c

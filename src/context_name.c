@@ -2,7 +2,8 @@
  *
  * It is a digest, and OpenSSL's session id context: only what has the same one is resumed. What goes in:
  * the stable name, or for want of one the names of the certificate, so that a renewed certificate changes
- * nothing; and the policy with the trust anchors, so that what was begun under a laxer one is no pass.
+ * nothing; and the policy with the trust anchors and revocation lists, so that what was begun under a laxer
+ * one is no pass.
  * Everything is preceded by its length, so that no two records feed the same bytes.
  *
  * Locks: none of its own; the caller sees to it that the record does not change meanwhile.
@@ -73,6 +74,20 @@ static bool feed_roots(EVP_MD_CTX *digest, STACK_OF(X509) * roots)
     return feed(digest, NULL, 0);
 }
 
+/* A client that has been revoked since is to be judged anew. */
+static bool feed_lists(EVP_MD_CTX *digest, const sally_revocation *revocation)
+{
+    unsigned char list[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    for (int i = 0; i < sk_X509_CRL_num(revocation->lists); i++) {
+        X509_CRL *crl = sk_X509_CRL_value(revocation->lists, i);
+        if (X509_CRL_digest(crl, EVP_sha256(), list, &size) != 1 || !feed(digest, list, size)) {
+            return false;
+        }
+    }
+    return feed(digest, NULL, 0) && feed_flag(digest, revocation->whole_chain);
+}
+
 static bool feed_directories(EVP_MD_CTX *digest, const sally_trust *trust)
 {
     for (size_t i = 0; i < trust->directory_count; i++) {
@@ -87,8 +102,7 @@ static bool feed_policy(EVP_MD_CTX *digest, const ssl_context *context)
 {
     return feed_flag(digest, context->client) && feed_flag(digest, (int)context->demand) &&
            feed_flag(digest, context->verify_hostname) && feed_flag(digest, context->common_name) &&
-           feed_flag(digest, context->revocation.lists != NULL) &&
-           feed_flag(digest, context->revocation.whole_chain) &&
+           feed_lists(digest, &context->revocation) &&
            feed_flag(digest, (int)context->stapling.mode) &&
            feed_flag(digest, context->trust.defaults) && feed_roots(digest, context->trust.roots) &&
            feed_directories(digest, &context->trust);

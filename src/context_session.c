@@ -10,6 +10,7 @@
 #include "context_record.h"
 #include "mem.h"
 #include "ossl.h"
+#include "session_since.h"
 #include "ticket.h"
 
 void sally_sessions_fini(sally_sessions *sessions)
@@ -34,7 +35,8 @@ static bool give_tickets(const sally_sessions *sessions, SSL_CTX *ctx, sally_car
                                : sally_ticket_keys_own();
     SSL_CTX_set_timeout(ctx, SALLY_TICKET_LIFETIME_S);
     return carried->ticket_keys != NULL && SSL_CTX_set_num_tickets(ctx, sessions->tickets) == 1 &&
-           SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, sally_ticket_callback) == 1;
+           SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, sally_ticket_callback) == 1 &&
+           sally_since_configure(ctx);
 }
 
 bool sally_sessions_configure(const ssl_context *context, SSL_CTX *ctx)

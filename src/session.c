@@ -2,8 +2,8 @@
  *
  * OpenSSL checks no certificate and no name when it resumes, so a session is offered only to the name
  * that it was made for, and by a context of the same identity (context_name.c): a session that was begun
- * under a laxer policy is passed over, and the handshake is a full one. OpenSSL's session id context
- * carries that identity, in the bytes too.
+ * under a laxer policy is passed over, and the handshake is a full one. So is one whose full handshake was
+ * long ago (session_since.c). OpenSSL's session id context carries that identity, in the bytes too.
  *
  * Bytes: the magic, the name with its NUL, OpenSSL's DER (i2d_SSL_SESSION(3)), and a SHA-256 of all that.
  *
@@ -21,6 +21,7 @@
 #include "error.h"
 #include "mem.h"
 #include "ossl.h"
+#include "session_since.h"
 
 struct ssl_session {
     sally_atomic_u64 refs;
@@ -78,7 +79,12 @@ ssl_status sally_session_take(const SSL *ssl, const char *name, const char *call
                           "the first bytes that are read, if it comes",
                           call);
     }
-    *session = make_session(SSL_SESSION_dup(current), name);
+    SSL_SESSION *copy = SSL_SESSION_dup(current);
+    if (copy != NULL && !sally_since_note(copy)) {
+        SSL_SESSION_free(copy);
+        copy = NULL;
+    }
+    *session = make_session(copy, name);
     return *session != NULL ? SALLY_OK : sally_fail_memory(err, SALLY_PHASE_NONE, call);
 }
 
@@ -87,7 +93,9 @@ static bool fits(const SSL *ssl, const ssl_session *session, const char *name)
     const sally_carried *carried = sally_carried_by(SSL_get_SSL_CTX(ssl));
     unsigned size = 0;
     const unsigned char *identity = SSL_SESSION_get0_id_context(session->inner, &size);
-    return !carried->always_full && strcasecmp(session->name, name != NULL ? name : "") == 0 &&
+    return !carried->always_full &&
+           sally_since_is_within(session->inner, SALLY_SESSION_LIFETIME_S) &&
+           strcasecmp(session->name, name != NULL ? name : "") == 0 &&
            size == sizeof carried->identity && memcmp(identity, carried->identity, size) == 0;
 }
 

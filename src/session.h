@@ -16,7 +16,7 @@ ssl_status sally_session_take(const SSL *ssl, const char *name, const char *call
                               ssl_session **session, ssl_error *err);
 
 /* Before the handshake: lets it resume, if the session is of the same name and of a context of the same
- * identity; if not, or `session` is NULL, it will be a full one. Errors: MEMORY. */
+ * identity, and not too old; if not, or `session` is NULL, it will be a full one. Errors: MEMORY. */
 ssl_status sally_session_offer(SSL *ssl, const ssl_session *session, const char *name,
                                const char *call, ssl_error *err);
 

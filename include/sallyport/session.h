@@ -51,6 +51,10 @@ SALLY_API ssl_session *ssl_session_retain(ssl_session *session);
 /** Gives a reference back; the last one frees it. NULL is fine. Threads: any. */
 SALLY_API void ssl_session_release(ssl_session *session);
 
+/** How long a session is offered, in seconds: from the full handshake on that it goes back to, whatever was
+ *  resumed in between. Servers may be content with less. */
+#define SALLY_SESSION_LIFETIME_S 86400
+
 /** The most bytes that a serialized session has. */
 #define SALLY_SESSION_SIZE_MAX 262144
 
@@ -75,7 +79,9 @@ SALLY_API ssl_status ssl_session_parse(const void *bytes, size_t n, ssl_session 
  *  threads. The first key seals; all of them open. A ticket that an older key opens is renewed. */
 typedef struct ssl_ticket_keys ssl_ticket_keys;
 
-/** How long a ticket is taken, in seconds (RFC 8446 section 4.6.1 allows a week). */
+/** How long a ticket is taken, in seconds (RFC 8446 section 4.6.1 allows a week): from the full handshake on
+ *  that it goes back to, however often it has been renewed since. So nobody is taken for what a
+ *  certificate proved longer ago. */
 #define SALLY_TICKET_LIFETIME_S   7200
 /** How often random keys rotate by themselves, in hours: when the first ticket after that is made. */
 #define SALLY_TICKET_ROTATE_HOURS 8

@@ -1,8 +1,10 @@
 // The identity of a context, and the setters of resumption (C4, C6).
 #include <cstring>
+#include <set>
 #include <string>
 
 #include "crypto_fixture.h"
+#include "pki_fixture.h"
 #include "support/faults.h"
 
 extern "C" {
@@ -67,6 +69,11 @@ TEST(ContextName, C4_ThePolicyCountsWhateverTheName)
     const Change changes[] = {
         trust_ca,
         [](ssl_context *c) { return ssl_set_verify(c, true, nullptr); },
+        [](ssl_context *c) { return ssl_try_verify(c, true, nullptr); },
+        [](ssl_context *c) { return ssl_set_verify_hostname(c, true, nullptr); },
+        [](ssl_context *c) { return ssl_set_insecure_common_name(c, true, nullptr); },
+        [](ssl_context *c) { return ssl_set_ocsp(c, SALLY_OCSP_ASK, nullptr); },
+        [](ssl_context *c) { return ssl_set_ocsp(c, SALLY_OCSP_REQUIRE, nullptr); },
         [](ssl_context *c) {
             ssl_verify_source source = {SALLY_VERIFY_DIRECTORY, "/etc"};
             return ssl_load_verify_source(c, &source, false, nullptr);
@@ -76,9 +83,10 @@ TEST(ContextName, C4_ThePolicyCountsWhateverTheName)
             return ssl_load_verify_source(c, &source, false, nullptr);
         },
     };
-    std::string plain = identity_of(changed(bare_client(), name_it));
+    std::set<std::string> all = {identity_of(changed(bare_client(), name_it))};
     for (const Change &change : changes) {
-        EXPECT_NE(plain, identity_of(changed(changed(bare_client(), name_it), change)));
+        EXPECT_TRUE(
+            all.insert(identity_of(changed(changed(bare_client(), name_it), change))).second);
     }
 }
 
@@ -88,6 +96,23 @@ TEST(ContextName, C4_OtherAnchorsAreAnotherIdentity)
     ASSERT_EQ(SALLY_OK, ssl_load_verify_root_certificates(
                             more.get(), cert_path("other-ca.pem").c_str(), nullptr));
     EXPECT_NE(identity_of(client_context()), identity_of(more));
+}
+
+// So nobody who has been revoked comes in by a ticket from before.
+TEST(ContextName, C4_OtherRevocationListsAreAnotherIdentity)
+{
+    ScratchDir dir;
+    std::string nobody = dir.write("nobody", crl_pem("ca", {}));
+    std::string client = dir.write("client", crl_pem("ca", {"client"}));
+    auto with = [](const std::string &path, bool whole_chain) {
+        return changed(server_context(), [&](ssl_context *c) {
+            return ssl_load_crls(c, path.c_str(), whole_chain, nullptr);
+        });
+    };
+    std::set<std::string> all = {identity_of(server_context()), identity_of(with(nobody, false)),
+                                 identity_of(with(nobody, true)), identity_of(with(client, false))};
+    EXPECT_EQ(4U, all.size());
+    EXPECT_EQ(identity_of(with(nobody, false)), identity_of(with(nobody, false)));
 }
 
 TEST(ContextName, E3_BadArgumentsAreUsage)
