@@ -70,14 +70,18 @@ static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, X509 *leaf, X509 *iss
 
 /* ---- when ---------------------------------------------------------------------------------- */
 
-static time_t end_of(const ASN1_GENERALIZEDTIME *next)
+/* The times have been found valid. */
+static time_t time_of(const ASN1_GENERALIZEDTIME *when)
 {
     int days = 0;
     int seconds = 0;
-    if (next == NULL || ASN1_TIME_diff(&days, &seconds, NULL, next) != 1) {
-        return time(NULL) + SALLY_OCSP_AGE_MAX_S;
-    }
+    (void)ASN1_TIME_diff(&days, &seconds, NULL, when);
     return time(NULL) + (time_t)days * 86400 + seconds;
+}
+
+static time_t end_of(const ASN1_GENERALIZEDTIME *from, const ASN1_GENERALIZEDTIME *next)
+{
+    return next != NULL ? time_of(next) : time_of(from) + SALLY_OCSP_AGE_MAX_S;
 }
 
 static sally_ocsp_verdict judge_single(OCSP_SINGLERESP *single)
@@ -90,7 +94,7 @@ static sally_ocsp_verdict judge_single(OCSP_SINGLERESP *single)
         return untimely;
     }
     switch (status) {
-    case V_OCSP_CERTSTATUS_GOOD: return (sally_ocsp_verdict){X509_V_OK, "", end_of(next)};
+    case V_OCSP_CERTSTATUS_GOOD: return (sally_ocsp_verdict){X509_V_OK, "", end_of(from, next)};
     case V_OCSP_CERTSTATUS_REVOKED: return revoked;
     default: return unknown;
     }

@@ -137,6 +137,21 @@ TEST_F(OcspFile, C6_SealingRemarksOnAResponseThatHasExpired)
     EXPECT_NE(nullptr, std::strstr(err.text, "OCSP response has expired")) << err.text;
 }
 
+// From its beginning, not from when it was loaded: clients count that way.
+TEST_F(OcspFile, C6_WithoutAnEndItIsSentForADayFromItsBeginning)
+{
+    constexpr time_t kDay = 86400;
+    ASSERT_TRUE(loads(with([](OcspOptions *o) {
+        o->has_end = false;
+        o->from_s = -20 * 3600;
+    })));
+    EXPECT_NEAR(static_cast<double>(time(nullptr) - 20 * 3600 + kDay),
+                static_cast<double>(server->stapling.until), 120);
+    ASSERT_TRUE(loads(with([](OcspOptions *o) { o->from_s = -20 * 3600; })));
+    EXPECT_NEAR(static_cast<double>(time(nullptr) + 3600),
+                static_cast<double>(server->stapling.until), 120);
+}
+
 TEST_F(OcspFile, E3_BadArgumentsAreUsage)
 {
     ssl_error err;
