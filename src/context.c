@@ -161,6 +161,7 @@ static ssl_status build_locked(ssl_context *context, const char *call, ssl_error
                                   : sally_context_build(context, call, &context->built, err);
 }
 
+/* A second time is fine: what was built is there, and the remark is made again. */
 ssl_status sally_context_seal(ssl_context *context, const char *call, ssl_error *err)
 {
     sally_mutex_lock(&context->lock);
@@ -181,8 +182,7 @@ ssl_status ssl_seal_context(ssl_context *context, ssl_error *err)
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_CONFIG, "%s: the context is NULL", call);
     }
     sally_ossl_begin();
-    return sally_ossl_ended(
-        ssl_context_is_sealed(context) ? SALLY_OK : sally_context_seal(context, call, err));
+    return sally_ossl_ended(sally_context_seal(context, call, err));
 }
 
 static void copy_policy(const ssl_context *context, sally_policy *policy)

@@ -124,7 +124,7 @@ bool sally_context_can_offer(const ssl_context *context);
 ssl_status sally_context_build(const ssl_context *context, const char *call, SSL_CTX **ctx,
                                ssl_error *err);
 
-/* As ssl_seal_context, of one that is not sealed, under the name of `call`. */
+/* As ssl_seal_context, under the name of `call`. */
 ssl_status sally_context_seal(ssl_context *context, const char *call, ssl_error *err);
 /* For a context that can be sealed: puts what is odd about its certificates into err->text, which is
  * empty, or leaves it so. */

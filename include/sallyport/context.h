@@ -80,8 +80,9 @@ SALLY_API bool ssl_context_is_server(const ssl_context *context);
 /**
  * Ends the changes. First checks that protocols, ciphers and security level leave something to offer,
  * and that there is a certificate with its key (a client may have neither). Sealing twice is fine.
- * With SALLY_OK, err->text says what is odd but no reason to refuse: a certificate of the chain that has
- * expired or is not valid yet, or one that comes without its issuers. It is empty otherwise.
+ * With SALLY_OK, the second time too, err->text says what is odd but no reason to refuse: a certificate of
+ * the chain that has expired or is not valid yet, or one that comes without its issuers. It is empty
+ * otherwise.
  * Threads: any. Errors: CONFIG (nothing is sealed then), MEMORY. Keeps: C2.
  */
 SALLY_API ssl_status ssl_seal_context(ssl_context *context, ssl_error *err);

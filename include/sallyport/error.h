@@ -87,7 +87,8 @@ typedef struct ssl_error {
     int sys_errno;      /**< errno behind it, or 0 */
     uint64_t ossl_code; /**< OpenSSL's packed error code behind it, or 0 */
     uint64_t reserved[4];
-    char text[SALLY_ERROR_TEXT_SIZE]; /**< what, on what, why, and the way out; never empty */
+    char text[SALLY_ERROR_TEXT_SIZE]; /**< what, on what, why, and the way out; with SALLY_OK a
+                                           remark, or empty */
 } ssl_error;
 
 /** The name of a status as it stands in the source, as "SALLY_EOF". Never NULL.

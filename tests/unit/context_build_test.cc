@@ -172,6 +172,10 @@ TEST(Seal, C2_ReportsWhatIsOddAndRefusesItNot)
         EXPECT_EQ(SALLY_OK, err.status);
         EXPECT_EQ(one.remark[0] == '\0', err.text[0] == '\0') << err.text;
         EXPECT_NE(nullptr, strstr(err.text, one.remark)) << err.text;
+        ssl_error again;
+        strcpy(again.text, "what an earlier call left");
+        EXPECT_EQ(SALLY_OK, ssl_seal_context(context.get(), &again)) << "twice is fine";
+        EXPECT_STREQ(err.text, again.text);
     }
 }
 
