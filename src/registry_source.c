@@ -99,7 +99,8 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return hash;
 }
 
-/* Links are followed, so that a link that is turned elsewhere is a change. */
+/* Links are followed, so that a link that is turned elsewhere is a change. A tool may give a file that it
+ * has written the time of another one (utimensat(2)); it cannot do so with the time of change. */
 static uint64_t look_at(uint64_t hash, const char *path)
 {
     struct stat about;
@@ -110,7 +111,9 @@ static uint64_t look_at(uint64_t hash, const char *path)
     hash = mix(hash, (uint64_t)about.st_ino);
     hash = mix(hash, (uint64_t)about.st_size);
     hash = mix(hash, (uint64_t)about.st_mtim.tv_sec);
-    return mix(hash, (uint64_t)about.st_mtim.tv_nsec);
+    hash = mix(hash, (uint64_t)about.st_mtim.tv_nsec);
+    hash = mix(hash, (uint64_t)about.st_ctim.tv_sec);
+    return mix(hash, (uint64_t)about.st_ctim.tv_nsec);
 }
 
 uint64_t sally_origin_look(const sally_origin *origin)

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crypto_fixture.h"
@@ -133,6 +135,22 @@ TEST_F(Watch, C5_ALinkThatIsTurnedIsSeen)
     ASSERT_EQ(0, symlink("new-chain", dir.path("turned").c_str()));
     replace("key.pem", cert("sni-key.pem"));
     ASSERT_EQ(0, std::rename(dir.path("turned").c_str(), chain.c_str()));
+    EXPECT_TRUE(eventually([&] { return shows("second.example"); }, 20));
+}
+
+// As a copy that keeps times does it: neither inode nor size nor time of the content tells.
+TEST_F(Watch, C5_AFileThatIsWrittenInPlaceWithItsOldTimeIsSeen)
+{
+    auto padded = [](std::string text) { return text.append(4096 - text.size(), '\n'); };
+    dir.write("chain.pem", padded(cert("server.pem")) + padded(cert("server-key.pem")));
+    key = chain;
+    load();
+    watch();
+    struct stat about = {};
+    ASSERT_EQ(0, stat(chain.c_str(), &about));
+    dir.write("chain.pem", padded(cert("sni.pem")) + padded(cert("sni-key.pem")));
+    const timespec times[] = {about.st_atim, about.st_mtim};
+    ASSERT_EQ(0, utimensat(AT_FDCWD, chain.c_str(), times, 0));
     EXPECT_TRUE(eventually([&] { return shows("second.example"); }, 20));
 }
 
