@@ -272,7 +272,7 @@ ssl_status ssl_connect_enable_break(const char *hostname, int port, ssl_context 
                                     ssl_break *brk, ssl_ports *ports, ssl_error *err)
 {
     ssl_connect_options options = options_with(context);
-    target to = target_of("ssl_connect", hostname, port, &options);
+    target to = target_of("ssl_connect_enable_break", hostname, port, &options);
     return connect_how(&to, SALLY_ENABLE(brk), ports, err);
 }
 
@@ -287,6 +287,6 @@ ssl_status ssl_connect_with_enable_break(const char *hostname, int port,
                                          const ssl_connect_options *options, ssl_break *brk,
                                          ssl_ports *ports, ssl_error *err)
 {
-    target to = target_of("ssl_connect_with", hostname, port, options);
+    target to = target_of("ssl_connect_with_enable_break", hostname, port, options);
     return connect_how(&to, SALLY_ENABLE(brk), ports, err);
 }
