@@ -7,8 +7,9 @@
 
 #include "sallyport/names.h"
 
-/* The most bytes of a list: each name after its length byte. */
-#define SALLY_ALPN_LIST_MAX 65535
+/* The most bytes of a list: each name after its length byte. The rest of the 65535 bytes of all extensions
+ * together (RFC 8446 section 4.1.2) is for the others, a session ticket among them. */
+#define SALLY_ALPN_LIST_MAX 32768
 
 /* A list as it is sent. */
 typedef struct sally_alpn {

@@ -82,7 +82,7 @@ typedef struct ssl_alpn_name {
  * What the clients of a context offer, the best first; `count` 0: no ALPN, the default. One connection can
  * offer something else (ssl_connect_options.alpn).
  * Ownership: copies. Threads: any.
- * Errors: SEALED, USAGE (NULL, a server context, an empty or too long name, more than 65535 bytes with a
+ * Errors: SEALED, USAGE (NULL, a server context, an empty or too long name, more than 32768 bytes with a
  *   length byte for each name), MEMORY. Keeps: C6.
  */
 SALLY_API ssl_status ssl_set_alpn(ssl_context *context, const ssl_alpn_name *names, size_t count,

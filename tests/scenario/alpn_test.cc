@@ -185,12 +185,16 @@ TEST(AlpnSetters, C6_AFailedOneChangesNothing)
     Context client = client_context();
     const std::string too_long(SALLY_ALPN_NAME_MAX + 1, 'x');
     const std::string longest(SALLY_ALPN_NAME_MAX, 'x');
-    std::vector<ssl_alpn_name> most(255, {longest.data(), longest.size()}); // 65280 bytes
-    most.push_back({longest.data(), 254});                                  // 65535
+    std::vector<ssl_alpn_name> most(127, {longest.data(), longest.size()}); // 32512 bytes
+    most.push_back({longest.data(), 252});                                  // 32765
+    most.push_back(kServed[0]);                                             // 32768
     ssl_error err;
     ASSERT_TRUE(is(SALLY_OK, ssl_set_alpn(client.get(), most.data(), most.size(), &err), err));
+    EXPECT_EQ("h2", agreed(serving(false), SALLY_CONNECT_OPTIONS, client)) << "it can be sent";
     ASSERT_TRUE(is(SALLY_OK, ssl_set_alpn(client.get(), kServed, 2, &err), err));
-    most.back().length = 255;
+    most[0].length--;
+    most[1].length--;
+    most.push_back({"x", 2});
     const ssl_alpn_name no_bytes[] = {{nullptr, 1}};
     const ssl_alpn_name no_length[] = {{"h2", 0}};
     const ssl_alpn_name large[] = {SALLY_ALPN("h2"), {too_long.data(), too_long.size()}};
