@@ -246,27 +246,34 @@ static ssl_status wrap_in_scope(const wrapping *w, const sally_scope *scope, ssl
 
 /* ---- the calls ----------------------------------------------------------------------------- */
 
-static ssl_status fail_mode(const wrapping *w, const char *why, ssl_error *err)
+static ssl_status fail_option(const wrapping *w, const char *why, ssl_error *err)
 {
     return sally_fail(err, SALLY_USAGE, PHASE, "%s: %s", w->call, why);
 }
 
 /* What is for one mode alone. */
-static ssl_status check_options(const wrapping *w, ssl_error *err)
+static ssl_status check_mode_options(const wrapping *w, ssl_error *err)
 {
     const ssl_wrap_options *o = &w->options;
     if (o->mode == SALLY_WRAP_CONNECT) {
         return o->registry == NULL ? sally_alpn_check(o->alpn, o->alpn_count, w->call, err)
-                                   : fail_mode(w, "options.registry is for accept mode", err);
+                                   : fail_option(w, "options.registry is for accept mode", err);
+    }
+    if (o->hostname != NULL) {
+        return fail_option(w,
+                           "options.hostname is for connect mode; a server has no host name to "
+                           "check, and its clients say which they want",
+                           err);
     }
     if (o->alpn_count != 0) {
-        return fail_mode(
+        return fail_option(
             w,
             "options.alpn is for connect mode; for accept mode use ssl_set_server_alpn "
             "on the context",
             err);
     }
-    return o->session == NULL ? SALLY_OK : fail_mode(w, "options.session is for connect mode", err);
+    return o->session == NULL ? SALLY_OK
+                              : fail_option(w, "options.session is for connect mode", err);
 }
 
 static ssl_status check(const wrapping *w, const ssl_ports *ports, ssl_error *err)
@@ -281,7 +288,11 @@ static ssl_status check(const wrapping *w, const ssl_ports *ports, ssl_error *er
                           "%s: mode %d is neither SALLY_WRAP_ACCEPT nor SALLY_WRAP_CONNECT",
                           w->call, (int)mode);
     }
-    return check_options(w, err);
+    if (w->options.timeout_ms == 0) {
+        return fail_option(
+            w, "options.timeout_ms is 0: nothing could be done; negative stands for no limit", err);
+    }
+    return check_mode_options(w, err);
 }
 
 static ssl_status wrap_how(wrapping *w, sally_how how, ssl_ports *ports, ssl_error *err)

@@ -192,7 +192,7 @@ typedef struct ssl_wrap_options {
     ssl_wrap_shutdown shutdown_on_close;
     const char *hostname;      /**< connect: for SNI (RFC 6066) and for verification; NULL: none */
     const char *error_call;    /**< what error texts of this call begin with; NULL: its own name */
-    int64_t timeout_ms;        /**< for the handshake, from the call on; negative: none */
+    int64_t timeout_ms;        /**< for the handshake, from the call on; not 0; negative: none */
     const ssl_alpn_name *alpn; /**< connect: the protocol names to offer, the best first (ALPN) */
     size_t alpn_count;         /**< 0: what the context offers (ssl_set_alpn) */
     ssl_session *session; /**< connect: to be resumed, as ssl_connect_options has it; NULL: none */
@@ -220,7 +220,8 @@ typedef struct ssl_wrap_options {
  * Errors: TIMEOUT, VERIFY, PEER, PROTOCOL, TRUNCATED (cut in the handshake), SYSTEM, CONFIG (a server
  *   context without an identity; a server name that nobody serves), CLOSED (the pair below is), MEMORY,
  *   USAGE (no transport, a descriptor that is not open or not a stream, ports that are busy, a context of
- *   the other kind, a hostname that is missing where the context verifies it, an option of the other mode),
+ *   the other kind, a hostname that is missing where the context verifies it, an option of the other mode,
+ *   a timeout_ms of 0),
  *   UNSUPPORTED (this OpenSSL lacks `protocol`). Keeps: P7, P4, E3, B9, C4, C6.
  */
 SALLY_API ssl_status ssl_wrap_ports(const ssl_transport *transport, const ssl_wrap_options *options,

@@ -180,6 +180,14 @@ TEST_F(WrongWrap, P7_OptionsThatCannotBe)
     expect_usage(over_fd(ends_.first), "this is a server context");
     accept_.context = client_.get();
     expect_usage(over_fd(ends_.first), "host");
+    accept_.timeout_ms = 0;
+    expect_usage(over_fd(ends_.first), "options.timeout_ms is 0");
+}
+
+TEST_F(WrongWrap, P7_InAcceptModeThereIsNoHostname)
+{
+    accept_.hostname = "localhost";
+    expect_usage(over_fd(ends_.first), "options.hostname is for connect mode");
 }
 
 } // namespace
