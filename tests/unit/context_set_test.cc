@@ -1,6 +1,9 @@
 // Ciphers and switches; and what every setter does alike (C2, C3, E1, E3).
 #include <cstring>
+#include <filesystem>
 #include <functional>
+#include <regex>
+#include <set>
 #include <string>
 
 #include "crypto_fixture.h"
@@ -122,7 +125,46 @@ const Setter setters[] = {
      [](ssl_context *c, ssl_error *e) { return ssl_set_shutdown_on_close(c, false, e); }},
     {"ssl_set_insecure_renegotiation",
      [](ssl_context *c, ssl_error *e) { return ssl_set_insecure_renegotiation(c, true, e); }},
+    {"ssl_try_verify", [](ssl_context *c, ssl_error *e) { return ssl_try_verify(c, true, e); }},
+    {"ssl_set_insecure_common_name",
+     [](ssl_context *c, ssl_error *e) { return ssl_set_insecure_common_name(c, true, e); }},
+    {"ssl_set_server_name_identification_callback",
+     [](ssl_context *c, ssl_error *e) {
+         return ssl_set_server_name_identification_callback(c, nullptr, nullptr, e);
+     }},
+    {"ssl_set_alpn", [](ssl_context *c, ssl_error *e) { return ssl_set_alpn(c, nullptr, 1, e); }},
+    {"ssl_set_server_alpn",
+     [](ssl_context *c, ssl_error *e) { return ssl_set_server_alpn(c, nullptr, 1, true, e); }},
+    {"ssl_set_keylogger",
+     [](ssl_context *c, ssl_error *e) { return ssl_set_keylogger(c, nullptr, nullptr, e); }},
+    {"ssl_set_keylog_file",
+     [](ssl_context *c, ssl_error *e) { return ssl_set_keylog_file(c, "/nowhere/log", e); }},
 };
+
+// What the headers declare: each call whose first argument is a context to be changed.
+std::set<std::string> declared_setters()
+{
+    std::set<std::string> names;
+    const std::regex setter(R"(ssl_status\s+(ssl_\w+)\(ssl_context \*context)");
+    for (const auto &header :
+         std::filesystem::directory_iterator(SALLY_TEST_SOURCE "/include/sallyport")) {
+        std::string text = file_content(header.path().string());
+        for (std::sregex_iterator at(text.begin(), text.end(), setter), end; at != end; ++at) {
+            names.insert((*at)[1]);
+        }
+    }
+    names.erase("ssl_seal_context");
+    return names;
+}
+
+TEST(Setters, NoneIsMissingHere)
+{
+    std::set<std::string> here;
+    for (const Setter &setter : setters) {
+        here.insert(setter.name);
+    }
+    EXPECT_EQ(declared_setters(), here);
+}
 
 TEST(Sealing, C2_EverySetterSaysSealedUnderItsName)
 {
