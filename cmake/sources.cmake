@@ -9,6 +9,7 @@ set(sally_l0_base
     deadlines.c
     histogram.c
     log.c
+    log_limit.c
     sync.c
     stream_${SALLYPORT_STREAM}.c
     buf.c)

@@ -53,6 +53,10 @@ ssl_status sally_context_shared(const char *call, ssl_context **context, ssl_err
  * can end one. It stands where names alone say who serves. NULL when out of memory. */
 ssl_context *sally_context_doorkeeper(void);
 
+#define SALLY_REMARK_SIZE 256
+/* What is odd about it, if anything is, though it can be used. NULL is not odd. */
+bool sally_context_is_odd(ssl_context *context, char text[SALLY_REMARK_SIZE]);
+
 /* For ssl_set_verify and those that do the same under another name. Errors: SEALED, USAGE. */
 ssl_status sally_context_set_demand(ssl_context *context, sally_demand demand, const char *call,
                                     ssl_error *err);

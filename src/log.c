@@ -16,8 +16,8 @@ static _Thread_local bool inside;
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 static const char *const event_names[] = {
-    "start_failed", "accept_failed", "handshake_failed", "refused",       "idle_closed",
-    "drain_begun",  "drain_ended",   "reloaded",         "reload_failed", "remark"};
+    "start_failed", "accept_failed", "handshake_failed", "refused", "idle_closed", "drain_begun",
+    "drain_ended",  "reloaded",      "reload_failed",    "remark",  "dropped"};
 
 const char *ssl_log_level_name(ssl_log_level level)
 {

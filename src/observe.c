@@ -39,8 +39,7 @@ void sally_observe_shaken(ssl_connection *c)
 }
 
 /* `about` has everything but the peer. */
-static void log_of_peer(const ssl_server *server, const sally_addr *peer,
-                        const ssl_log_record *about)
+static void log_of_peer(ssl_server *server, const sally_addr *peer, const ssl_log_record *about)
 {
     if (sally_log_wants(&server->log, about->level)) {
         char text[SALLY_ADDR_TEXT_SIZE];
@@ -81,7 +80,7 @@ void sally_observe_turned_away(ssl_server *server)
     (void)sally_add_relaxed(&server->metrics.stripes[0].handshakes[SALLY_MEMORY], 1);
 }
 
-void sally_observe_refusal(const ssl_server *server, const sally_addr *client, const char *reason)
+void sally_observe_refusal(ssl_server *server, const sally_addr *client, const char *reason)
 {
     log_of_peer(server, client,
                 &(ssl_log_record){.level = SALLY_LOG_INFO,
@@ -91,7 +90,7 @@ void sally_observe_refusal(const ssl_server *server, const sally_addr *client, c
                                   .text = "the client was refused before its handshake"});
 }
 
-void sally_observe_limit(const ssl_server *server, const sally_addr *client, const char *reason,
+void sally_observe_limit(ssl_server *server, const sally_addr *client, const char *reason,
                          const char *text)
 {
     log_of_peer(server, client,
@@ -102,7 +101,7 @@ void sally_observe_limit(const ssl_server *server, const sally_addr *client, con
                                   .text = text});
 }
 
-void sally_observe_accept_failure(const ssl_server *server, int error)
+void sally_observe_accept_failure(ssl_server *server, int error)
 {
     if (sally_log_wants(&server->log, SALLY_LOG_WARNING)) {
         ssl_error why;
@@ -143,7 +142,7 @@ int64_t sally_observe_return(ssl_connection *c, int64_t called_ns)
 
 /* ---- the server ---------------------------------------------------------------------------- */
 
-void sally_observe_start_failure(const ssl_server *server, const ssl_error *why)
+void sally_observe_start_failure(ssl_server *server, const ssl_error *why)
 {
     sally_server_log_error(server, SALLY_LOG_ERROR, SALLY_LOG_START_FAILED, why);
 }
@@ -158,7 +157,7 @@ void sally_observe_lack(ssl_server *server, const ssl_error *why)
     }
 }
 
-void sally_observe_drain(const ssl_server *server)
+void sally_observe_drain(ssl_server *server)
 {
     sally_server_log(server, &(ssl_log_record){.level = SALLY_LOG_INFO,
                                                .event = SALLY_LOG_DRAIN_BEGUN,
@@ -166,9 +165,10 @@ void sally_observe_drain(const ssl_server *server)
                                                .text = "the drain begins"});
 }
 
-void sally_observe_drained(const ssl_server *server, size_t cut)
+void sally_observe_drained(ssl_server *server, size_t cut)
 {
     bool whole = cut == 0;
+    sally_server_log_dropped(server);
     sally_server_log(server, &(ssl_log_record){.level = whole ? SALLY_LOG_INFO : SALLY_LOG_WARNING,
                                                .event = SALLY_LOG_DRAIN_ENDED,
                                                .status = whole ? SALLY_OK : SALLY_TIMEOUT,

@@ -17,12 +17,12 @@ void sally_observe_unshaken(const ssl_connection *c, ssl_status why, const ssl_e
 /* A client was taken that could not even become a connection. */
 void sally_observe_turned_away(ssl_server *server);
 /* A client was refused; `reason` is one word, the same as in the metrics. */
-void sally_observe_refusal(const ssl_server *server, const sally_addr *client, const char *reason);
+void sally_observe_refusal(ssl_server *server, const sally_addr *client, const char *reason);
 /* A client was refused, or hung up on, for a limit. */
-void sally_observe_limit(const ssl_server *server, const sally_addr *client, const char *reason,
+void sally_observe_limit(ssl_server *server, const sally_addr *client, const char *reason,
                          const char *text);
 /* No client could be taken, for want of something. */
-void sally_observe_accept_failure(const ssl_server *server, int error);
+void sally_observe_accept_failure(ssl_server *server, int error);
 /* It was silent for too long. */
 void sally_observe_idle(const ssl_connection *c);
 
@@ -31,10 +31,10 @@ int64_t sally_observe_call(ssl_connection *c);
 int64_t sally_observe_return(ssl_connection *c, int64_t called_ns);
 
 /* A server did not start. */
-void sally_observe_start_failure(const ssl_server *server, const ssl_error *why);
+void sally_observe_start_failure(ssl_server *server, const ssl_error *why);
 /* A started one could not start a worker that would have been of use. On the pool's timekeeper. */
 void sally_observe_lack(ssl_server *server, const ssl_error *why);
-void sally_observe_drain(const ssl_server *server);
-void sally_observe_drained(const ssl_server *server, size_t cut);
+void sally_observe_drain(ssl_server *server);
+void sally_observe_drained(ssl_server *server, size_t cut);
 
 #endif

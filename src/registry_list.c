@@ -7,6 +7,7 @@
 #include "error.h"
 #include "mem.h"
 #include "ossl.h"
+#include "registry.h"
 #include "registry_object.h"
 
 /* One block: the pointers, a NULL behind the last, then the texts. */
@@ -63,4 +64,20 @@ ssl_status ssl_registry_count(const ssl_registry *registry, ssl_registry_counter
     *counters = (ssl_registry_counters){.reloads = sally_load_relaxed(&registry->reloads),
                                         .failures = sally_load_relaxed(&registry->failures)};
     return SALLY_OK;
+}
+
+ssl_context *sally_registry_next(ssl_registry *registry, char *name)
+{
+    bool found;
+    ssl_context *context = NULL;
+    sally_mutex_lock(&registry->lock);
+    size_t at = sally_registry_find_locked(registry, name, &found);
+    at += found ? 1 : 0;
+    if (at < registry->count) {
+        const sally_entry *next = &registry->entries[at];
+        memcpy(name, next->name, strlen(next->name) + 1);
+        context = ssl_context_retain(next->context);
+    }
+    sally_mutex_unlock(&registry->lock);
+    return context;
 }

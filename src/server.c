@@ -13,6 +13,7 @@
 #include "mem.h"
 #include "observe.h"
 #include "ossl.h"
+#include "server_log.h"
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -244,11 +245,13 @@ ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
     if (status != SALLY_OK) {
         undo_start(server);
         sally_observe_start_failure(server, &why);
+        if (err != NULL) {
+            *err = why;
+        }
+        return status;
     }
-    if (status != SALLY_OK && err != NULL) {
-        *err = why;
-    }
-    return status;
+    sally_server_remark(server);
+    return SALLY_OK;
 }
 
 /* ---- counters ------------------------------------------------------------------------------ */

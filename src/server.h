@@ -13,6 +13,7 @@
 
 #include "atomic.h"
 #include "list.h"
+#include "log_limit.h"
 #include "metrics.h"
 #include "park.h"
 #include "pool.h"
@@ -63,6 +64,7 @@ struct ssl_server {
     sally_node gates;
     sally_tally tally;
     ssl_log log;
+    sally_log_limit log_limit;
     sally_metrics metrics;
     sally_probe probe; /* of how long workers let a ready task wait */
     sally_mutex lock;

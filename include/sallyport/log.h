@@ -44,7 +44,10 @@ typedef enum ssl_log_event {
     SALLY_LOG_DRAIN_ENDED,   /**< `count` handlers were cut; a warning if there are any */
     SALLY_LOG_RELOADED,      /**< the context `name` was made anew from its files */
     SALLY_LOG_RELOAD_FAILED, /**< it was not, and the old one stays */
-    SALLY_LOG_REMARK         /**< something about the context `name` is odd: it expires soon, say */
+    SALLY_LOG_REMARK,        /**< something about the context `name` is odd: its certificate has
+                                  expired, say. When a server starts, of all its contexts; after a reload */
+    SALLY_LOG_DROPPED        /**< `count` records of the event that `reason` names were dropped, for
+                                  there were too many (ssl_log.burst) */
 } ssl_log_event;
 
 /** One record. All texts are good during the call, and none is NULL. */
@@ -58,7 +61,8 @@ typedef struct ssl_log_record {
     const ssl_server *server; /**< NULL for what is of no server */
     const char *peer;         /**< "192.0.2.7:50122" or "unix:"; empty: nobody's */
     const char *name;         /**< of a context in a registry; else empty */
-    const char *reason; /**< of SALLY_LOG_REFUSED: a word, the same as in the metrics; else empty */
+    const char *reason;       /**< of SALLY_LOG_REFUSED: a word, the same as in the metrics; of
+                             SALLY_LOG_DROPPED: ssl_log_event_name; else empty */
     const char *text; /**< all of it as a sentence of up to SALLY_ERROR_TEXT_SIZE - 1 bytes, without
                                      control characters, whatever the peer sent */
     uint64_t reserved[8];
@@ -68,7 +72,7 @@ typedef struct ssl_log_record {
  * Takes a record. It runs on the thread on which it happened: a worker, the server's timekeeper (then
  * deadlines wait for it), a thread in ssl_server_drain, a registry's watch. Several may be inside at once.
  * No lock of the library is held; it may call the library, and what that has to log meanwhile, on the
- * same thread, is dropped. There is no limit of rate: a client that fails makes a record each time.
+ * same thread, is dropped.
  */
 typedef void (*ssl_logger)(const ssl_log_record *record, void *user);
 
@@ -77,19 +81,31 @@ typedef struct ssl_log {
     ssl_logger call;     /**< NULL: nowhere */
     void *user;          /**< given to every call */
     ssl_log_level level; /**< records of this level and of those that matter more */
+    int64_t burst;       /**< so many records of one event of a server may come at once; 0:
+                              SALLY_LOG_BURST; SALLY_UNLIMITED: none is ever dropped */
+    int64_t per_second;  /**< and then so many a second; 0: SALLY_LOG_PER_SECOND; SALLY_UNLIMITED:
+                              none is ever dropped */
     uint64_t reserved[4];
 } ssl_log;
+/** What clients can cause, they can cause often: these bound what it costs to write it down. Each event has a limit
+ *  of its own, so that no other one is lost for it. What was dropped is told, by SALLY_LOG_DROPPED, before the next
+ *  record of that event and at the end of a drain. */
+#define SALLY_LOG_BURST      100
+#define SALLY_LOG_PER_SECOND 10
+/** The most of either. */
+#define SALLY_LOG_RATE_MAX   1000000
 /* clang-format off */
-#define SALLY_LOG {NULL, NULL, SALLY_LOG_INFO, {0}}
+#define SALLY_LOG {NULL, NULL, SALLY_LOG_INFO, 0, 0, {0}}
 /* clang-format on */
 
 /** Sets where a server's records go, before it is started; NULL: nowhere.
  *  Ownership: copies *log; borrows log->user until the server is freed. Threads: one.
- *  Errors: USAGE (server is NULL, a level that is none, the server has been started). Keeps: W9. */
+ *  Errors: USAGE (server is NULL, a level that is none, a rate out of range, the server has been started).
+ *  Keeps: W9. */
 SALLY_API ssl_status ssl_server_set_log(ssl_server *server, const ssl_log *log, ssl_error *err);
 
 /** Logs what came of a reload. It is made to be ssl_watch_options.report, with a `const ssl_log *` that
- *  lives as long as the watch as its `user`. Threads: any. Keeps: W9, C5. */
+ *  lives as long as the watch as its `user`; log->burst does not count here. Threads: any. Keeps: W9, C5. */
 SALLY_API void ssl_log_reload(const char *name, ssl_status status, const ssl_error *err, void *log);
 
 /** The name of a level, as "warning". Never NULL. Threads: any. */

@@ -279,21 +279,136 @@ TEST_F(Logging, W2_W9_APoolThatCannotGrowIsAnErrorToldOnce)
 TEST_F(Logging, W9_ALoggerMayCallTheLibraryAndIsNotCalledForThat)
 {
     Listening listening;
-    Service *served = nullptr;
     ssl_metrics metrics = {};
-    listening.inside = [&] {
-        EXPECT_EQ(SALLY_OK, ssl_server_metrics(served->get(), &metrics, nullptr))
-            << "no lock is held";
-        EXPECT_EQ(SALLY_OK, ssl_server_count(served->get(), &metrics.server, nullptr));
-    };
     Service service(echo_once, service_options(), listening.log());
-    served = &service;
+    const size_t before = listening.count();
+    listening.inside = [&] {
+        EXPECT_EQ(SALLY_OK, ssl_server_metrics(service.get(), &metrics, nullptr))
+            << "no lock is held";
+        EXPECT_EQ(SALLY_OK, ssl_server_count(service.get(), &metrics.server, nullptr));
+    };
     {
         Fd gone = connect_to(service.port());
     }
     listening.first(SALLY_LOG_HANDSHAKE_FAILED);
     EXPECT_EQ(SALLY_OK, service.drain(1000, 1000));
-    EXPECT_EQ(3u, listening.count());
+    EXPECT_EQ(before + 3, listening.count());
+}
+
+// ---- too many ----------------------------------------------------------------------------------
+
+// Each of them is in the log, or counted as dropped; and what else happens is told all the same.
+TEST_F(Logging, W9_WhatIsTooMuchIsDroppedAndCounted)
+{
+    constexpr size_t kClients = 40;
+    Listening listening;
+    listening.log()->burst = 3;
+    listening.log()->per_second = 1;
+    Service service(echo_once, service_options(), listening.log());
+    for (size_t i = 0; i < kClients; i++) {
+        Fd gone = connect_to(service.port());
+    }
+    ASSERT_TRUE(service.reaches([](auto &now) { return now.handshakes_failed == kClients; }));
+    EXPECT_EQ(SALLY_OK, service.drain(1000, 1000));
+    size_t told = listening.told(SALLY_LOG_HANDSHAKE_FAILED).size();
+    size_t dropped = 0;
+    for (const Told &record : listening.told(SALLY_LOG_DROPPED)) {
+        EXPECT_EQ("handshake_failed", record.reason);
+        EXPECT_EQ(SALLY_LOG_WARNING, record.level);
+        EXPECT_EQ(service.get(), record.server);
+        dropped += record.count;
+    }
+    EXPECT_EQ(kClients, told + dropped);
+    EXPECT_LE(3U, told);
+    EXPECT_LT(0U, dropped);
+    EXPECT_EQ(1U, listening.told(SALLY_LOG_DRAIN_ENDED).size());
+}
+
+TEST_F(Logging, W9_UnlessTheProgramWantsAllOfThem)
+{
+    constexpr size_t kClients = 2 * SALLY_LOG_BURST;
+    Listening listening;
+    listening.log()->burst = SALLY_UNLIMITED;
+    Service service(echo_once, service_options(), listening.log());
+    for (size_t i = 0; i < kClients; i++) {
+        Fd gone = connect_to(service.port());
+    }
+    ASSERT_TRUE(service.reaches([](auto &now) { return now.handshakes_failed == kClients; }));
+    EXPECT_EQ(SALLY_OK, service.drain(1000, 1000));
+    EXPECT_EQ(kClients, listening.told(SALLY_LOG_HANDSHAKE_FAILED).size());
+    EXPECT_EQ(0U, listening.told(SALLY_LOG_DROPPED).size());
+}
+
+// ---- remarks -----------------------------------------------------------------------------------
+
+namespace
+{
+
+// Starts a server with a listener of this context and registry; what its log has of remarks.
+std::vector<Told> remarks_at_start(ssl_context *context, ssl_registry *registry)
+{
+    Listening listening;
+    ssl_error err;
+    ssl_server_options options = service_options();
+    options.handler = call_handler;
+    ssl_server *made = nullptr;
+    EXPECT_TRUE(is(SALLY_OK, ssl_server_new(&options, &made, &err), err));
+    Server server(made);
+    ssl_listen_options listen = SALLY_LISTEN_OPTIONS;
+    listen.host = "127.0.0.1";
+    listen.registry = registry;
+    ssl_listener *listener = nullptr;
+    EXPECT_TRUE(is(SALLY_OK, ssl_listen(0, &listen, context, &listener, &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_server_add_listener(made, listener, &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_server_set_log(made, listening.log(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_server_start(made, &err), err));
+    return listening.told(SALLY_LOG_REMARK);
+}
+
+} // namespace
+
+TEST_F(Logging, C2_W9_AnExpiredCertificateIsRemarkedOnWhenTheServerStarts)
+{
+    for (bool sealed : {false, true}) {
+        Context context = server_context("expired");
+        ssl_error err;
+        if (sealed) {
+            EXPECT_TRUE(is(SALLY_OK, ssl_seal_context(context.get(), &err), err));
+            EXPECT_TRUE(has(err.text, "sealed, but the certificate has expired")) << err.text;
+        }
+        std::vector<Told> remarks = remarks_at_start(context.get(), nullptr);
+        ASSERT_EQ(1U, remarks.size());
+        EXPECT_EQ(SALLY_LOG_WARNING, remarks[0].level);
+        EXPECT_EQ("", remarks[0].name);
+        EXPECT_TRUE(has(remarks[0].text, "the certificate has expired")) << remarks[0].text;
+        EXPECT_FALSE(has(remarks[0].text, "sealed")) << remarks[0].text;
+    }
+}
+
+TEST_F(Logging, C2_C5_W9_SoAreThoseOfTheRegistryByTheirNames)
+{
+    ssl_registry *made = nullptr;
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, ssl_registry_new(&made, &err), err));
+    Registry registry(made);
+    Context expired = server_context("expired");
+    Context lonely = server_context("sni");
+    EXPECT_TRUE(is(SALLY_OK, ssl_seal_context(expired.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_seal_context(lonely.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_registry_put(made, "old.test", expired.get(), &err), err));
+    EXPECT_TRUE(is(SALLY_OK, ssl_registry_put(made, "sni.test", lonely.get(), &err), err));
+    std::vector<Told> remarks = remarks_at_start(nullptr, made);
+    ASSERT_EQ(2U, remarks.size());
+    EXPECT_EQ("old.test", remarks[0].name);
+    EXPECT_TRUE(has(remarks[0].text, "has expired")) << remarks[0].text;
+    EXPECT_EQ("sni.test", remarks[1].name);
+    EXPECT_TRUE(has(remarks[1].text, "append the issuers")) << remarks[1].text;
+}
+
+TEST_F(Logging, W9_AWholeChainIsNotRemarkedOn)
+{
+    Context whole = server_context("chain");
+    EXPECT_EQ(0U, remarks_at_start(whole.get(), nullptr).size());
 }
 
 TEST_F(Logging, C5_W9_AWatchTellsItsReloadsToALog)
@@ -346,6 +461,10 @@ TEST_F(Logging, E3_ALogIsSetBeforeTheStart)
     ssl_server *made = nullptr;
     ASSERT_TRUE(is(SALLY_OK, ssl_server_new(&options, &made, &err), err));
     Server server(made);
+    listening.log()->burst = -2;
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_server_set_log(made, listening.log(), &err), err));
+    EXPECT_TRUE(has(err.text, "burst is -2")) << err.text;
+    listening.log()->burst = 0;
     listening.log()->level = static_cast<ssl_log_level>(9);
     EXPECT_TRUE(is(SALLY_USAGE, ssl_server_set_log(made, listening.log(), &err), err));
     EXPECT_TRUE(is(SALLY_OK, ssl_server_set_log(made, nullptr, &err), err));
