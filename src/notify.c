@@ -6,7 +6,7 @@
  *
  * No state: the environment is read at each call.
  */
-#include "sallyport/notify.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,6 +22,8 @@
 #include "error.h"
 #include "sock.h"
 #include "wait.h"
+
+enum { BEATS = 4 /* in the time that the supervisor gives: one may be late */ };
 
 /* ---- where to ------------------------------------------------------------------------------ */
 
@@ -62,7 +64,7 @@ static int send_within(int fd, const char *state, size_t length, ssl_deadline de
     }
 }
 
-static int deliver(const sally_addr *addr, const char *state, size_t length)
+static int deliver(const sally_addr *addr, const char *state, size_t length, ssl_deadline deadline)
 {
     int fd;
     int error = sally_sock_open_datagram(addr->storage.ss_family, &fd);
@@ -71,7 +73,6 @@ static int deliver(const sally_addr *addr, const char *state, size_t length)
     }
     error = sally_sock_connect(fd, addr);
     if (error == 0) {
-        ssl_deadline deadline = sally_deadline_after_ms(SALLY_NOTIFY_TIMEOUT_MS);
         error = send_within(fd, state, length, deadline);
     }
     sally_sock_close(fd);
@@ -85,7 +86,8 @@ static ssl_status tell(const char *call, const char *state, size_t length, ssl_e
     if (status != SALLY_OK) {
         return status;
     }
-    int error = deliver(&addr, state, length);
+    ssl_deadline deadline = sally_deadline_after_ms(SALLY_NOTIFY_TIMEOUT_MS);
+    int error = deliver(&addr, state, length, deadline);
     if (error == 0) {
         sally_error_none(err);
         return SALLY_OK;
@@ -148,7 +150,7 @@ ssl_status ssl_notify_reloading(ssl_error *err)
 /* ---- the watchdog -------------------------------------------------------------------------- */
 
 /* *number is -1 where the variable is not set. */
-static ssl_status read_number(const char *name, int64_t *number, ssl_error *err)
+static ssl_status read_number(const char *call, const char *name, int64_t *number, ssl_error *err)
 {
     const char *text = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
     *number = -1;
@@ -160,32 +162,59 @@ static ssl_status read_number(const char *name, int64_t *number, ssl_error *err)
     long long value = strtoll(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < 1) {
         return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_SERVE,
-                          "ssl_watchdog_timeout_ms: %s is \"%.64s\"; it must be a number from 1 on",
-                          name, text);
+                          "%s: %s is \"%.64s\"; it must be a number from 1 on", call, name, text);
     }
     *number = value;
     return SALLY_OK;
 }
 
-ssl_status ssl_watchdog_timeout_ms(int64_t *timeout_ms, ssl_error *err)
+static ssl_status read_patience(const char *call, int64_t *timeout_ms, ssl_error *err)
 {
-    if (timeout_ms == NULL) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE,
-                          "ssl_watchdog_timeout_ms: timeout_ms is NULL");
-    }
-    *timeout_ms = -1;
     int64_t usec;
     int64_t pid;
-    ssl_status status = read_number("WATCHDOG_USEC", &usec, err);
+    *timeout_ms = -1;
+    ssl_status status = read_number(call, "WATCHDOG_USEC", &usec, err);
     if (status == SALLY_OK) {
-        status = read_number("WATCHDOG_PID", &pid, err);
+        status = read_number(call, "WATCHDOG_PID", &pid, err);
     }
-    if (status != SALLY_OK) {
-        return status;
-    }
-    sally_error_none(err);
-    if (usec > 0 && (pid < 0 || pid == (int64_t)getpid())) {
+    if (status == SALLY_OK && usec > 0 && (pid < 0 || pid == (int64_t)getpid())) {
         *timeout_ms = usec / 1000 > 0 ? usec / 1000 : 1;
     }
-    return SALLY_OK;
+    return status;
+}
+
+ssl_status ssl_watchdog_timeout_ms(int64_t *timeout_ms, ssl_error *err)
+{
+    static const char call[] = "ssl_watchdog_timeout_ms";
+    if (timeout_ms == NULL) {
+        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_SERVE, "%s: timeout_ms is NULL", call);
+    }
+    ssl_status status = read_patience(call, timeout_ms, err);
+    if (status == SALLY_OK) {
+        sally_error_none(err);
+    }
+    return status;
+}
+
+ssl_status sally_watchdog_find(const char *call, sally_watchdog *watchdog, ssl_error *err)
+{
+    int64_t timeout_ms;
+    *watchdog = (sally_watchdog){.interval_ms = 0};
+    ssl_status status = read_patience(call, &timeout_ms, err);
+    if (status != SALLY_OK || timeout_ms < 0) {
+        return status;
+    }
+    status = find_supervisor(call, &watchdog->addr, err);
+    if (status == SALLY_UNSUPPORTED) {
+        return SALLY_OK; /* there is nobody to be told */
+    }
+    watchdog->interval_ms = timeout_ms / BEATS > 0 ? timeout_ms / BEATS : 1;
+    return status;
+}
+
+void sally_watchdog_tell(void *watchdog)
+{
+    static const char alive[] = "WATCHDOG=1";
+    const sally_watchdog *w = watchdog;
+    (void)deliver(&w->addr, alive, sizeof alive - 1, sally_deadline_after_ms(0));
 }

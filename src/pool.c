@@ -50,8 +50,12 @@ struct sally_pool {
     sally_atomic_u64 watched; /* 1: the timekeeper looks again at the next tick */
     sally_atomic_u64 used;    /* so many slots have ever had a thread */
     sally_thread timekeeper;
-    bool keeps_time;      /* the timekeeper runs */
-    pool_thread *threads; /* setup.workers_max slots */
+    bool keeps_time; /* the timekeeper runs */
+    /* the timekeeper's: of the signs of life */
+    ssl_deadline next_beat;
+    uint64_t turns_begun;  /* by all workers, at the last beat */
+    int64_t last_moved_ns; /* the last beat at which one was idle, or had begun a turn */
+    pool_thread *threads;  /* setup.workers_max slots */
 };
 
 static _Thread_local const sally_pool *pool_of_this_thread;
@@ -304,6 +308,48 @@ static int64_t inspect_queue(sally_pool *pool)
     return limited ? (int64_t)sally_park_inspect(pool->setup.park, &pool->setup.queue) : 0;
 }
 
+/* ---- signs of life ------------------------------------------------------------------------- */
+
+static uint64_t count_turns(const sally_pool *pool)
+{
+    uint64_t sum = 0;
+    uint64_t used = sally_load_seq(&pool->used);
+    for (uint64_t i = 0; i < used; i++) {
+        sum += sally_load_acq(&pool->threads[i].turns);
+    }
+    return sum;
+}
+
+static bool is_stuck(sally_pool *pool)
+{
+    int64_t now = sally_now_ns();
+    uint64_t turns = count_turns(pool);
+    if (sally_pool_has_idle(pool) || turns != pool->turns_begun) {
+        pool->turns_begun = turns;
+        pool->last_moved_ns = now;
+    }
+    int64_t stuck_ms = pool->setup.beat.stuck_ms;
+    return stuck_ms >= 0 && (now - pool->last_moved_ns) / 1000000 >= stuck_ms;
+}
+
+/* Also asks for the next call. */
+static void beat(sally_pool *pool)
+{
+    const sally_pool_beat *how = &pool->setup.beat;
+    if (how->interval_ms == 0) {
+        return;
+    }
+    if (sally_deadline_passed(pool->next_beat)) {
+        pool->next_beat = sally_deadline_after_ms(how->interval_ms);
+        if (!is_stuck(pool)) {
+            how->tell(how->user);
+        }
+    }
+    sally_park_call(pool->setup.park, pool->next_beat);
+}
+
+/* ---- the timekeeper ------------------------------------------------------------------------ */
+
 /* After the end of a watch it is looked once more: who took the last idle one before that relied on it. */
 static void tend(sally_pool *pool)
 {
@@ -325,12 +371,15 @@ static void *keep_time(void *arg)
 {
     sally_pool *pool = arg;
     pool_of_this_thread = pool;
+    pool->last_moved_ns = sally_now_ns();
+    beat(pool);
     while (sally_load_acq(&pool->stopping) == 0) {
         sally_task *task = sally_park_take_due(pool->setup.park);
         if (task != NULL) {
             sally_task_run_held(task, &(sally_turn){.worker = NULL});
         } else {
             tend(pool);
+            beat(pool);
         }
     }
     return NULL;

@@ -18,6 +18,15 @@ typedef struct sally_worker {
     const sally_wake *wake; /* from the bank, to be lent to what runs */
 } sally_worker;
 
+/* Signs of life, from the timekeeper: as long as it runs, and the workers are not stuck. They are when for
+ * stuck_ms none of them was idle and none began a turn. */
+typedef struct sally_pool_beat {
+    int64_t interval_ms; /* 0: none */
+    int64_t stuck_ms;    /* negative: they never are */
+    void (*tell)(void *user);
+    void *user;
+} sally_pool_beat;
+
 typedef struct sally_pool_setup {
     sally_park *park;          /* borrowed, for the life of the pool */
     sally_wake_bank *bank;     /* borrowed */
@@ -31,6 +40,7 @@ typedef struct sally_pool_setup {
      * on the timekeeper, no lock held. */
     void (*start_failed)(void *owner, const ssl_error *why);
     void *owner; /* for start_failed */
+    sally_pool_beat beat;
 } sally_pool_setup;
 
 /* Starts all threads, or none: SYSTEM, MEMORY. */

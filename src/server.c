@@ -222,7 +222,11 @@ static sally_pool_setup pool_setup(ssl_server *server)
                               .queue = {.most = o->queue_max, .age_ms = o->queue_timeout_ms},
                               .stack_bytes = o->worker_stack_bytes,
                               .start_failed = on_start_failed,
-                              .owner = server};
+                              .owner = server,
+                              .beat = {.interval_ms = server->watchdog.interval_ms,
+                                       .stuck_ms = o->stuck_ms,
+                                       .tell = sally_watchdog_tell,
+                                       .user = &server->watchdog}};
 }
 
 static ssl_status start_serving(ssl_server *server, ssl_error *err)
@@ -236,6 +240,9 @@ ssl_status ssl_server_start(ssl_server *server, ssl_error *err)
 {
     sally_ossl_begin();
     ssl_status status = check_start(server, err);
+    if (status == SALLY_OK && server->options.watchdog) {
+        status = sally_watchdog_find("ssl_server_start", &server->watchdog, err);
+    }
     if (status != SALLY_OK) {
         return status;
     }

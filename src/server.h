@@ -15,6 +15,7 @@
 #include "list.h"
 #include "log_limit.h"
 #include "metrics.h"
+#include "notify.h"
 #include "park.h"
 #include "pool.h"
 #include "probe.h"
@@ -63,6 +64,7 @@ struct ssl_server {
     int listener_count;
     sally_node gates;
     sally_tally tally;
+    sally_watchdog watchdog;
     ssl_log log;
     sally_log_limit log_limit;
     sally_metrics metrics;

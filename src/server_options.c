@@ -37,6 +37,7 @@ static ssl_status check_numbers(const ssl_server_options *o, ssl_error *err)
         {"read_timeout_ms", o->read_timeout_ms, INT64_MAX, true},
         {"write_timeout_ms", o->write_timeout_ms, INT64_MAX, true},
         {"close_timeout_ms", o->close_timeout_ms, INT64_MAX, true},
+        {"stuck_ms", o->stuck_ms, INT64_MAX, true},
     };
     ssl_status status = SALLY_OK;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == SALLY_OK; i++) {

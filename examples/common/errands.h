@@ -19,7 +19,6 @@ typedef struct errands {
     ssl_break *upgrade;
     ssl_break *taken; /* may be broken by any thread */
     ssl_break *reload;
-    int64_t watchdog_ms; /* the supervisor's patience; negative: it does not ask */
 } errands;
 
 bool open_errands(errands *e, ssl_error *err);

@@ -43,7 +43,7 @@ ssl_status service_context(const service_door *door, ssl_context **context, ssl_
 typedef struct service {
     const char *program;
     const service_door *door;
-    const ssl_server_options *options;
+    ssl_server_options options;
     ssl_context *context;
     ssl_ticket_keys *keys;                  /* NULL: the process's own */
     ssl_listener *listeners[LISTENERS_MAX]; /* the server's, once they are added */
@@ -181,7 +181,7 @@ static bool start(service *s, ssl_error *err)
     }
     begin_succession(s);
     return service_context(s->door, &s->context, err) == SALLY_OK && use_ticket_keys(s, err) &&
-           ssl_server_new(s->options, &s->server, err) == SALLY_OK && open_listeners(s, err) &&
+           ssl_server_new(&s->options, &s->server, err) == SALLY_OK && open_listeners(s, err) &&
            open_metrics(s, err) && ssl_server_start(s->server, err) == SALLY_OK;
 }
 
@@ -283,8 +283,9 @@ static bool serve_until_stopped(service *s, ssl_error *err)
 
 int service_run(const char *program, const service_door *door, const ssl_server_options *options)
 {
-    service s = {.program = program, .door = door, .options = options, .metrics_fd = -1};
+    service s = {.program = program, .door = door, .options = *options, .metrics_fd = -1};
     ssl_error err;
+    s.options.watchdog = true;
     bool served = start(&s, &err);
     if (served) {
         say_ready(&s);

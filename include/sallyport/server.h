@@ -113,15 +113,22 @@ typedef struct ssl_server_options {
                                        does not take */
     int64_t close_timeout_ms; /**< a closed connection's last bytes, and the peer's own end: its
                                        socket is closed then */
-    uint64_t reserved[8];
+    /* the supervisor's watchdog (notify.h) */
+    bool watchdog;    /**< tell it WATCHDOG=1, if it wants that, while this server works: its
+                           timekeeper runs, and its workers are not stuck */
+    int64_t stuck_ms; /**< they are stuck when for so long none was free, and none began to serve
+                           another connection: all are in handlers that do not return, whatever these
+                           wait for. SALLY_UNLIMITED: handlers may; the timekeeper alone is watched */
+    uint64_t reserved[6];
 } ssl_server_options;
 
-#define SALLY_SERVER_WORKERS 4
+#define SALLY_SERVER_WORKERS  4
+#define SALLY_SERVER_STUCK_MS 120000
 /* clang-format off */
 #define SALLY_SERVER_OPTIONS \
     {NULL, NULL, false, SALLY_SERVER_WORKERS, 0, 10000, 0, SALLY_UNLIMITED, SALLY_UNLIMITED, \
      SALLY_UNLIMITED, SALLY_UNLIMITED, SALLY_FULL_BACKLOG, false, NULL, SALLY_UNLIMITED, \
-     SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, 60000, 2000, {0}}
+     SALLY_HANDSHAKE_TIMEOUT_MS, 300000, 60000, 60000, 2000, false, SALLY_SERVER_STUCK_MS, {0}}
 /* clang-format on */
 
 /** A word for it, as "queue_age". Never NULL. Threads: any. */
@@ -139,7 +146,14 @@ SALLY_API ssl_status ssl_server_add_listener(ssl_server *server, ssl_listener *l
                                              ssl_error *err);
 #define SALLY_SERVER_LISTENERS_MAX 16
 
-/** Starts the workers. Errors: USAGE (no listener, started before), SYSTEM, MEMORY. Keeps: W1. */
+/**
+ * Starts the workers. With options.watchdog, NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are read now: where they
+ * ask for nothing, nothing is told; else WATCHDOG=1 is sent four times in the time that they give, by the
+ * timekeeper, which never waits for the supervisor, until the drain has ended. Several servers of a process each
+ * speak for the whole process.
+ * Threads: one; with options.watchdog, while none changes the environment.
+ * Errors: USAGE (no listener, started before), CONFIG (a variable makes no sense), SYSTEM, MEMORY. Keeps: W1, W8.
+ */
 SALLY_API ssl_status ssl_server_start(ssl_server *server, ssl_error *err);
 
 /**

@@ -41,6 +41,10 @@ class Supervisor
     {
         return name_;
     }
+    int fd() const
+    {
+        return fd_.get();
+    }
     // The next message; "" when there is none.
     std::string heard()
     {

@@ -71,7 +71,8 @@ class Pool : public testing::Test
         auto tell = [](void *pool, const ssl_error *why) {
             static_cast<Pool *>(pool)->start_failed(*why);
         };
-        return {park_, bank_, &running_, workers, workers_max, idle_ms, {-1, -1}, 0, tell, this};
+        return {park_,    bank_, &running_, workers, workers_max, idle_ms,
+                {-1, -1}, 0,     tell,      this,    {}};
     }
     void start(int workers, int workers_max, int64_t idle_ms = -1)
     {
@@ -437,6 +438,32 @@ TEST_F(Pool, W4_WhatWaitsTooLongForAWorkerRunsOnTheTimekeeper)
     put(late, POLLOUT, SALLY_NEVER);
     EXPECT_TRUE(overdue.wait());
     blocked.release.open();
+    stop();
+}
+
+// The signs come from the timekeeper: one that does not get back to its work gives none.
+TEST_F(Pool, W8_ATimekeeperThatIsHeldUpGivesNoSign)
+{
+    std::atomic<int> signs{0};
+    Latch entered;
+    Latch release;
+    Job holds(park_, [&](const sally_turn *turn) {
+        EXPECT_EQ(nullptr, turn->worker);
+        int before = signs;
+        entered.open();
+        release.wait();
+        EXPECT_EQ(before, signs);
+    });
+    sally_pool_setup how = setup(1, 1);
+    how.beat = {1, -1, [](void *user) { ++*static_cast<std::atomic<int> *>(user); }, &signs};
+    ssl_error err;
+    ASSERT_TRUE(is(SALLY_OK, sally_pool_start(&how, &pool_, &err), err));
+    EXPECT_TRUE(eventually([&] { return signs > 3; }));
+    put(holds, POLLIN, sally_deadline_after_ms(1));
+    ASSERT_TRUE(entered.wait());
+    EXPECT_FALSE(eventually([&, before = signs.load()] { return signs > before; }, 0));
+    release.open();
+    EXPECT_TRUE(eventually([&, before = signs.load()] { return signs > before; }));
     stop();
 }
 
