@@ -177,8 +177,18 @@ bool sally_wait_is_readable(int fd)
     return poll(&look, 1, 0) == 1 && (look.revents & POLLIN) != 0;
 }
 
+static ssl_status fail_not_open(int fd, ssl_error *err)
+{
+    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_WAIT,
+                      "ssl_wait_fd_enable_break: descriptor %d is not open", fd);
+}
+
+/* Poll says so of a descriptor that is not open, but passes over negative ones, of which -1 has a meaning. */
 ssl_status ssl_wait_fd_enable_break(int fd, bool for_write, ssl_break *brk, ssl_error *err)
 {
+    if (fd < -1) {
+        return fail_not_open(fd, err);
+    }
     sally_scope scope;
     ssl_status status = sally_scope_enable(&scope, brk, SALLY_PHASE_WAIT, err);
     if (status != SALLY_OK) {
@@ -190,9 +200,5 @@ ssl_status ssl_wait_fd_enable_break(int fd, bool for_write, ssl_break *brk, ssl_
     if (sally_wait_run(&wait, &status, err) == SALLY_WAITED_STOPPED) {
         return status;
     }
-    if ((fds[0].revents & POLLNVAL) != 0) {
-        return sally_fail(err, SALLY_USAGE, SALLY_PHASE_WAIT,
-                          "ssl_wait_fd_enable_break: descriptor %d is not open", fd);
-    }
-    return SALLY_OK;
+    return (fds[0].revents & POLLNVAL) != 0 ? fail_not_open(fd, err) : SALLY_OK;
 }

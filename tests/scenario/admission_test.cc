@@ -12,6 +12,7 @@
 
 #include "scenario/service.h"
 #include "support/guards.h"
+#include "support/proxy_headers.h"
 #include "support/rng.h"
 
 using namespace sallytest;
@@ -155,6 +156,32 @@ TEST_F(Admission, W4_AnAddressHasALimitAndGetsItsPlaceBack)
 {
     options_.address_connections_max = 2;
     expect_room_for_two(SALLY_REFUSED_ADDRESS);
+}
+
+// Behind a proxy, which tells who they are.
+TEST_F(Admission, W4_W8_TheAddressesOfAnIpv6NetworkAreOneClients)
+{
+    options_.address_connections_max = 1;
+    ssl_listen_options listening = SALLY_LISTEN_OPTIONS;
+    listening.host = "127.0.0.1";
+    listening.proxy = SALLY_PROXY_REQUIRED;
+    listening.proxy_trusted = "127.0.0.1";
+    Service service(echo_once, options_, listening);
+    auto from = [&](const char *address) {
+        Fd fd = connect_to(service.port());
+        std::string header = v2_header(0x21, 0x21, inet_block(AF_INET6, address, 7, "::1", 443));
+        EXPECT_EQ(static_cast<ssize_t>(header.size()),
+                  send(fd.get(), header.data(), header.size(), MSG_NOSIGNAL));
+        return raw_peer(std::move(fd), raw_client());
+    };
+    auto one = from("2001:db8:0:7::1");
+    ASSERT_EQ(Raw::Ok, one->handshake());
+    auto again = from("2001:db8:0:7:ffff:ffff:ffff:ffff");
+    EXPECT_NE(Raw::Ok, again->handshake());
+    auto neighbour = from("2001:db8:0:8::1");
+    EXPECT_EQ(Raw::Ok, neighbour->handshake());
+    expect_echo(one.get(), "still served");
+    EXPECT_TRUE(service.reaches([](auto &now) { return now.refused[SALLY_REFUSED_ADDRESS] == 1; }));
 }
 
 TEST_F(Admission, W4_OneBeyondTheLimitOfItsAddressIsResetWhereThatIsWanted)

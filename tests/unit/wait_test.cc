@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <string>
 #include <vector>
 
 #include <poll.h>
@@ -125,6 +126,20 @@ TEST(Wait, B5_TheDeadlineIsTotal)
     EXPECT_EQ(SALLY_TIMEOUT, ssl_wait_fd_enable_break(-1, false, brk, nullptr));
     EXPECT_GE(sally_now_ns() - before, 30 * 1000000LL - 1000000);
     EXPECT_EQ(SALLY_TIMEOUT, ssl_wait_fd_enable_break(-1, false, brk, nullptr));
+    ssl_break_release(brk);
+}
+
+TEST(Wait, E3_ADescriptorThatIsNotOpenIsNotWaitedFor)
+{
+    ssl_break *brk = new_token();
+    for (int fd : {1000000, -2, -1000000}) {
+        for (bool for_write : {false, true}) {
+            ssl_error err;
+            EXPECT_EQ(SALLY_USAGE, ssl_wait_fd_enable_break(fd, for_write, brk, &err));
+            EXPECT_EQ("ssl_wait_fd_enable_break: descriptor " + std::to_string(fd) + " is not open",
+                      std::string(err.text));
+        }
+    }
     ssl_break_release(brk);
 }
 
