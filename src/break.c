@@ -13,6 +13,8 @@
  */
 #include "break.h"
 
+#include <stdio.h>
+
 #include "atomic.h"
 #include "break_object.h"
 #include "clock.h"
@@ -280,11 +282,21 @@ void sally_scope_own(sally_scope *scope, ssl_break *owner)
     sally_scope_bound(scope, owner->deadline);
 }
 
+/* "ssl_read: read: the deadline has passed". */
+static ssl_status fail_scope(const sally_scope *scope, ssl_status status, ssl_phase phase,
+                             const char *why, ssl_error *err)
+{
+    bool named = scope->call != NULL;
+    return sally_fail(err, status, phase, "%s%s%s: %s", named ? scope->call : "", named ? ": " : "",
+                      ssl_phase_name(phase), why);
+}
+
 static ssl_status report_break(const sally_scope *scope, const ssl_break *source, uint64_t word,
                                ssl_phase phase, ssl_error *err)
 {
-    sally_fail(err, SALLY_BREAK, phase, "%s: broken (reason %d)", ssl_phase_name(phase),
-               reason_of(word));
+    char why[40];
+    snprintf(why, sizeof why, "broken (reason %d)", reason_of(word));
+    (void)fail_scope(scope, SALLY_BREAK, phase, why, err);
     if (err != NULL) {
         err->code = reason_of(word);
     }
@@ -308,8 +320,7 @@ ssl_status sally_scope_check(const sally_scope *scope, ssl_phase phase, ssl_erro
         return report_break(scope, source, word, phase, err);
     }
     if (sally_deadline_passed(scope->deadline)) {
-        return sally_fail(err, SALLY_TIMEOUT, phase, "%s: the deadline has passed",
-                          ssl_phase_name(phase));
+        return fail_scope(scope, SALLY_TIMEOUT, phase, "the deadline has passed", err);
     }
     return SALLY_OK;
 }

@@ -17,10 +17,11 @@ typedef struct sally_scope {
     ssl_break *owners[2];  /* servers' tokens for the connection, or both of a copy; or NULL (B9) */
     ssl_deadline deadline; /* the earliest of the tokens' and the port's own */
     bool keep;             /* a break of the thread's own token is reported and yet stays pending */
+    const char *call;      /* that the texts name; NULL: none */
 } sally_scope;
 
 /* A scope that nothing breaks and nothing bounds. */
-#define SALLY_SCOPE_NONE ((sally_scope){NULL, {NULL, NULL}, SALLY_NEVER, false})
+#define SALLY_SCOPE_NONE ((sally_scope){NULL, {NULL, NULL}, SALLY_NEVER, false, NULL})
 
 /* The most tokens that one scope watches. */
 #define SALLY_SCOPE_TOKENS (3 * SALLY_BREAK_DEPTH_MAX)

@@ -402,15 +402,17 @@ static ssl_status sleep_locked(sally_conn *conn, const sally_op *op, sally_want 
     return status == SALLY_OK && !open ? fail_shut_beside(op, err) : status;
 }
 
-static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope *scope,
+static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope *unnamed,
                               ssl_error *err)
 {
     bool ready = false;
+    sally_scope scope = *unnamed;
+    scope.call = op->call;
     for (;;) {
         if (is_shut_locked(conn, op->side)) {
             return fail_shut(op, err);
         }
-        ssl_status status = sally_scope_check(scope, op->phase, err);
+        ssl_status status = sally_scope_check(&scope, op->phase, err);
         if (status != SALLY_OK) {
             return status;
         }
@@ -428,7 +430,7 @@ static ssl_status loop_locked(sally_conn *conn, sally_op *op, const sally_scope 
             break;
         case SALLY_STEP_ASK: sally_conn_ask_locked(conn); break;
         case SALLY_STEP_WANT:
-            status = sleep_locked(conn, op, want, scope, &ready, err);
+            status = sleep_locked(conn, op, want, &scope, &ready, err);
             if (status != SALLY_OK) {
                 return status;
             }

@@ -240,6 +240,7 @@ static ssl_status connect_how(const target *to, sally_how how, ssl_ports *ports,
     if (status != SALLY_OK) {
         return status;
     }
+    scope.call = to->call;
     sally_scope_bound(&scope, sally_deadline_after_ms(to->options->timeout_ms));
     return connect_in_scope(to, &scope, ports, err);
 }

@@ -274,6 +274,7 @@ static ssl_status run(const ssl_digest_source *in, const request *ask, unsigned 
     if (status != SALLY_OK) {
         return status;
     }
+    r.scope.call = ask->call;
     status = sally_digest_begin(&digest, ask->kind, ask->call, err);
     if (status == SALLY_OK) {
         status = read_all(&r, &digest, err);

@@ -375,6 +375,7 @@ static ssl_status accept_how(ssl_listener *l, sally_how how, ssl_ports *ports, s
     if (!sally_listener_enter(l)) {
         return fail_closed(err);
     }
+    scope.call = call;
     status = accept_loop(l, &scope, ports, err);
     sally_listener_leave(l);
     return status;

@@ -216,6 +216,7 @@ static ssl_status listen_how(request asked, sally_how how, ssl_listener **listen
     if (status == SALLY_OK) {
         status = sally_scope_begin(&scope, how, SALLY_PHASE_LISTEN, err);
     }
+    scope.call = call;
     return status == SALLY_OK ? listen_checked(&asked, &scope, listener, err) : status;
 }
 

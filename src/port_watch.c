@@ -49,11 +49,12 @@ void sally_port_watch_leave(ssl_port *port)
     sally_conn_leave(port->conn);
 }
 
-ssl_status sally_port_watch_check(const ssl_port *port, ssl_phase phase, ssl_error *err)
+ssl_status sally_port_watch_check(const ssl_port *port, const char *call, ssl_error *err)
 {
     sally_scope served = SALLY_SCOPE_NONE;
+    served.call = call;
     sally_scope_own(&served, port->conn->owner);
-    return sally_scope_check(&served, phase, err);
+    return sally_scope_check(&served, SALLY_PHASE_WAIT, err);
 }
 
 static int watch_owner(const sally_conn *conn, struct pollfd *fds, int count)

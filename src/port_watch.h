@@ -14,7 +14,7 @@ ssl_status sally_port_watch_enter(ssl_port *port, const char *call, ssl_error *e
 void sally_port_watch_leave(ssl_port *port);
 
 /* BREAK when the token of the server that serves the port has been broken (B9). */
-ssl_status sally_port_watch_check(const ssl_port *port, ssl_phase phase, ssl_error *err);
+ssl_status sally_port_watch_check(const ssl_port *port, const char *call, ssl_error *err);
 
 /* Whether it is ready, from what has been received so far; takes no system call where that is no part of
  * a record, and nothing is unsent. If not, `self` is raised from now on when it may be, and *count

@@ -47,7 +47,7 @@ static ssl_status check_breaks(const syncer *s, ssl_error *err)
     ssl_status status = sally_scope_check(s->scope, SALLY_PHASE_WAIT, err);
     for (size_t i = 0; i < s->count && status == SALLY_OK; i++) {
         const ssl_port *port = s->events[i].port;
-        status = port == NULL ? SALLY_OK : sally_port_watch_check(port, SALLY_PHASE_WAIT, err);
+        status = port == NULL ? SALLY_OK : sally_port_watch_check(port, call, err);
     }
     return status;
 }
@@ -337,6 +337,7 @@ static ssl_status sync_how(const ssl_event *events, size_t count, sally_how how,
     if (status == SALLY_OK) {
         status = sally_scope_begin(&scope, how, SALLY_PHASE_WAIT, err);
     }
+    scope.call = call;
     return status == SALLY_OK ? sync_checked(events, count, &scope, ready, err) : status;
 }
 

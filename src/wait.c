@@ -194,6 +194,7 @@ ssl_status ssl_wait_fd_enable_break(int fd, bool for_write, ssl_break *brk, ssl_
     if (status != SALLY_OK) {
         return status;
     }
+    scope.call = "ssl_wait_fd_enable_break";
     struct pollfd fds[1 + SALLY_WAIT_SPARE] = {
         {.fd = fd, .events = (short)(for_write ? POLLOUT : POLLIN)}};
     sally_wait wait = {.fds = fds, .count = 1, .scope = &scope, .phase = SALLY_PHASE_WAIT};

@@ -1,9 +1,13 @@
 // The error idiom (E1, E2, E3) over the calls of contexts, listeners and ports.
+#include <cstring>
 #include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <openssl/err.h>
 
+#include "sallyport/digest.h"
 #include "support/guards.h"
 #include "support/pairs.h"
 #include "support/threads.h"
@@ -302,4 +306,68 @@ TEST(Error, TextNamesTheCall)
     EXPECT_EQ(0, strncmp("ssl_read:", err.text, 9)) << err.text;
     ssl_close_port(nullptr, &err);
     EXPECT_EQ(0, strncmp("ssl_close_port:", err.text, 15)) << err.text;
+}
+
+// Those of a break and of a deadline too, which are made far below.
+TEST(Error, TextOfABreakAndOfADeadlineNamesTheCall)
+{
+    Context client = client_context();
+    Context server = server_context();
+    Listener door = listen_on_loopback(server.get());
+    Pair pair = connected_pair();
+    ssl_transport over = ssl_transport_ports({pair.server.in(), pair.server.out()});
+    ssl_wrap_options upgrade = SALLY_WRAP_OPTIONS;
+    upgrade.context = server.get();
+    upgrade.error_call = "starttls";
+    ssl_event event = {};
+    event.listener = door.get();
+    ssl_digest_source in = ssl_digest_of_port(pair.client.in());
+    char hex[SALLY_SHA256_HEX_SIZE];
+    char byte = 'x';
+    size_t n = 0;
+    ssl_ports ports;
+    auto calls = [&](ssl_break *brk) {
+        return std::vector<std::pair<const char *, std::function<ssl_status(ssl_error *)>>>{
+            {"ssl_read_enable_break",
+             [&, brk](ssl_error *e) {
+                 return ssl_read_enable_break(pair.client.in(), &byte, 1, brk, &n, e);
+             }},
+            {"ssl_write_enable_break",
+             [&, brk](ssl_error *e) {
+                 return ssl_write_enable_break(pair.client.out(), &byte, 1, brk, &n, e);
+             }},
+            {"ssl_sha256_enable_break",
+             [&, brk](ssl_error *e) { return ssl_sha256_enable_break(&in, brk, hex, e); }},
+            {"ssl_accept",
+             [&, brk](ssl_error *e) {
+                 return ssl_accept_enable_break(door.get(), brk, &ports, e);
+             }},
+            {"ssl_sync",
+             [&, brk](ssl_error *e) { return ssl_sync_enable_break(&event, 1, brk, &n, e); }},
+            {"ssl_connect_enable_break",
+             [&, brk](ssl_error *e) {
+                 return ssl_connect_enable_break("127.0.0.1", port_of(door.get()), client.get(),
+                                                 brk, &ports, e);
+             }},
+            {"starttls",
+             [&, brk](ssl_error *e) {
+                 return ssl_wrap_ports_enable_break(&over, &upgrade, brk, &ports, e);
+             }},
+            {"ssl_wait_fd_enable_break",
+             [&, brk](ssl_error *e) { return ssl_wait_fd_enable_break(0, false, brk, e); }},
+        };
+    };
+    Break broken = new_break();
+    Break late = deadline_in_ms(0);
+    ssl_break_send(broken.get(), 1);
+    for (ssl_break *brk : {broken.get(), late.get()}) {
+        for (const auto &call : calls(brk)) {
+            ssl_error err;
+            ssl_status wanted = brk == broken.get() ? SALLY_BREAK : SALLY_TIMEOUT;
+            EXPECT_TRUE(is(wanted, call.second(&err), err));
+            EXPECT_EQ(0, strncmp((std::string(call.first) + ": ").c_str(), err.text,
+                                 strlen(call.first) + 2))
+                << call.first << ": " << err.text;
+        }
+    }
 }
