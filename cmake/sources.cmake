@@ -49,6 +49,7 @@ set(sally_l3_crypto
     load_chain.c
     load_crl.c
     load_dh.c
+    load_directory.c
     key_cost.c
     load_key.c
     context.c

@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "context_record.h"
 #include "hello.h"
@@ -248,8 +249,9 @@ static bool add_defaults(X509_STORE *store)
 {
     const char *directory =
         default_path(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
-    return add_default_file(store) &&
-           (directory[0] == '\0' || X509_STORE_load_path(store, directory) == 1);
+    bool is_list = strchr(directory, ':') != NULL;
+    bool usable = is_list || sally_directory_check(directory, NULL) == SALLY_OK;
+    return add_default_file(store) && (!usable || X509_STORE_load_path(store, directory) == 1);
 }
 
 static bool set_trust(const ssl_context *context, SSL_CTX *ctx)

@@ -9,9 +9,7 @@
 #include "context_load.h"
 #include "context_record.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "load.h"
 #include "mem.h"
@@ -80,27 +78,6 @@ static ssl_status add_file(ssl_context *context, const char *path, const char *c
 
 /* ---- directories --------------------------------------------------------------------------- */
 
-static ssl_status check_directory(const char *path, ssl_error *err)
-{
-    struct stat about;
-    if (stat(path, &about) != 0) {
-        return sally_fail_errno(err, errno, SALLY_PHASE_CONFIG,
-                                "cannot use verify directory \"%.160s\"", path);
-    }
-    if (!S_ISDIR(about.st_mode)) {
-        return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
-                          "cannot use verify directory \"%.160s\": it is no directory; a file is "
-                          "loaded with SALLY_VERIFY_FILE",
-                          path);
-    }
-    /* OpenSSL takes it for a list of directories (X509_LOOKUP_hash_dir(3)). */
-    if (strchr(path, ':') != NULL) {
-        return sally_fail(err, SALLY_CONFIG, SALLY_PHASE_CONFIG,
-                          "cannot use verify directory \"%.160s\": its path has a colon", path);
-    }
-    return SALLY_OK;
-}
-
 /* Lock held. */
 static bool adopt_directory(sally_trust *trust, char *path)
 {
@@ -117,7 +94,7 @@ static bool adopt_directory(sally_trust *trust, char *path)
 static ssl_status add_directory(ssl_context *context, const char *path, const char *call,
                                 ssl_error *err)
 {
-    ssl_status status = check_directory(path, err);
+    ssl_status status = sally_directory_check(path, err);
     if (status != SALLY_OK) {
         return status;
     }

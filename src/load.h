@@ -62,6 +62,9 @@ ssl_status sally_pem_count(const sally_source *source, const sally_file *file, s
 ssl_status sally_pem_read(const sally_source *source, const sally_file *file,
                           const sally_pem_kind *kind, void *kept, ssl_error *err);
 
+/* Whether it is a directory of hashed names that can be searched without waiting. Errors: SYSTEM, CONFIG. */
+ssl_status sally_directory_check(const char *path, ssl_error *err);
+
 /* All certificates of a PEM file, in order, at least one; blocks of other kinds are passed over.
  * Errors: as sally_file_read; CONFIG (no certificate in it, damaged). */
 ssl_status sally_load_certificates(const sally_source *source, STACK_OF(X509) * *certificates,

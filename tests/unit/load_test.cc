@@ -79,10 +79,14 @@ TEST(LoadKey, C3_WrongPassphraseIsTold)
     Context context = bare_server();
     ssl_key_options options = {};
     ssl_error err;
+    ASSERT_EQ(SALLY_OK, load_key(context.get(), cert_path("server-key.pem"), nullptr, &err));
+    const EVP_PKEY *before = context->identity.key;
     options.passphrase = say_nonsense;
     EXPECT_TRUE(is(SALLY_CONFIG,
                    load_key(context.get(), cert_path("server-key-enc.pem"), &options, &err), err));
     EXPECT_NE(nullptr, std::strstr(err.text, "passphrase is wrong")) << err.text;
+    EXPECT_NE(nullptr, std::strstr(err.text, "server-key-enc.pem")) << err.text;
+    EXPECT_EQ(before, context->identity.key);
     EXPECT_TRUE(openssl_queue_is_empty());
 }
 
