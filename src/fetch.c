@@ -205,6 +205,7 @@ static ssl_status fetch_how(const char *where, sally_how how, haul *h, size_t *c
         status = sally_scope_begin(&scope, how, SALLY_PHASE_LISTEN, err);
     }
     if (status == SALLY_OK) {
+        scope.call = call;
         sally_scope_bound(&scope, sally_deadline_after_ms(SALLY_FETCH_TIMEOUT_MS));
         status = fetch(h, &addr, &scope, err);
     }

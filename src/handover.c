@@ -142,6 +142,7 @@ static ssl_status hand_over_how(const ssl_hand_over_options *options, sally_how 
     if (status != SALLY_OK) {
         return status;
     }
+    scope.call = call;
     sally_bundle b;
     sally_goods goods = goods_of(options);
     status = sally_bundle_take_in(&b, &goods, err);

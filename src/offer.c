@@ -299,6 +299,7 @@ static ssl_status offer_how(const ssl_offer_options *options, sally_how how, pid
         status = sally_scope_begin(&scope, how, SALLY_PHASE_LISTEN, err);
     }
     if (status == SALLY_OK) {
+        scope.call = call;
         status = serve_until_taken(&o, err);
         close_door(&o);
     }

@@ -85,6 +85,7 @@ static ssl_status tell_by_connection(int fd, sally_how how, ssl_error *err)
     sally_scope scope;
     ssl_status status = sally_scope_begin(&scope, how, SALLY_PHASE_SERVE, err);
     if (status == SALLY_OK) {
+        scope.call = call;
         status = sally_scope_check(&scope, SALLY_PHASE_SERVE, err);
     }
     if (status != SALLY_OK) {

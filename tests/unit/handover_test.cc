@@ -190,6 +190,7 @@ TEST_F(HandOver, W8_OneThatSaysNothingIsWaitedForSoLong)
     FdGuard fds;
     options.timeout_ms = 50;
     EXPECT_TRUE(is(SALLY_TIMEOUT, hand_over("exec sleep 60"), err));
+    EXPECT_EQ(0U, std::string(err.text).find("ssl_hand_over: ")) << err.text;
     end_it();
 }
 

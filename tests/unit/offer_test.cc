@@ -199,6 +199,7 @@ TEST_F(Offer, B1_W8_ABreakEndsTheOffer)
     EXPECT_TRUE(eventually([this] { return exists(where_); }, 20));
     stop();
     EXPECT_TRUE(is(SALLY_BREAK, status_, err_));
+    EXPECT_EQ(0U, std::string(err_.text).find("ssl_offer_listeners: ")) << err_.text;
     EXPECT_EQ(-1, pid_);
     EXPECT_FALSE(exists(where_));
 }
@@ -234,6 +235,7 @@ TEST_F(Offer, B1_W8_ABreakEndsAFetch)
     f.status = ssl_fetch_listeners_enable_break(where_.c_str(), brk.get(), f.list, kRoom, &f.count,
                                                 &f.err);
     EXPECT_TRUE(is(SALLY_BREAK, f.status, f.err));
+    EXPECT_EQ(0U, std::string(f.err.text).find("ssl_fetch_listeners: ")) << f.err.text;
     EXPECT_EQ(0U, f.count);
 }
 
@@ -256,6 +258,7 @@ TEST_F(Offer, B1_W8_ABreakEndsTheWaitForTheAnswer)
     fetch(&f);
     ASSERT_TRUE(is(SALLY_OK, f.status, f.err));
     EXPECT_TRUE(is(SALLY_BREAK, ssl_take_over_enable_break(brk.get(), &f.err), f.err));
+    EXPECT_EQ(0U, std::string(f.err.text).find("ssl_take_over: ")) << f.err.text;
 }
 
 // ---- the file ----------------------------------------------------------------------------------
