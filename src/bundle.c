@@ -11,9 +11,9 @@
 
 /* ---- what is asked for --------------------------------------------------------------------- */
 
-static ssl_status fail_usage(const sally_goods *goods, const char *why, ssl_error *err)
+static ssl_status fail_usage(const char *call, const char *why, ssl_error *err)
 {
-    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: %s", goods->call, why);
+    return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: %s", call, why);
 }
 
 static bool are_names(const char *const *names, size_t count)
@@ -26,44 +26,45 @@ static bool are_names(const char *const *names, size_t count)
     return true;
 }
 
-static ssl_status check_listeners(const sally_goods *goods, ssl_error *err)
+static ssl_status check_listeners(const char *call, const ssl_handed_sockets *sockets,
+                                  ssl_error *err)
 {
-    for (size_t i = 0; i < goods->count; i++) {
-        if (goods->listeners[i] == NULL) {
-            return fail_usage(goods, "one of options.listeners is NULL", err);
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (sockets->listeners[i] == NULL) {
+            return fail_usage(call, "one of sockets.listeners is NULL", err);
         }
     }
     return SALLY_OK;
 }
 
-static ssl_status check_fds(const sally_goods *goods, ssl_error *err)
+static ssl_status check_fds(const char *call, const ssl_handed_sockets *sockets, ssl_error *err)
 {
-    for (size_t i = 0; i < goods->fd_count; i++) {
+    for (size_t i = 0; i < sockets->fd_count; i++) {
         bool listening;
-        if (sally_sock_is_listening(goods->fds[i], &listening) != 0 || !listening) {
+        if (sally_sock_is_listening(sockets->fds[i], &listening) != 0 || !listening) {
             return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN,
-                              "%s: descriptor %d in options.fds is no listening socket",
-                              goods->call, goods->fds[i]);
+                              "%s: descriptor %d in sockets.fds is no listening socket", call,
+                              sockets->fds[i]);
         }
     }
     return SALLY_OK;
 }
 
-ssl_status sally_bundle_check(const sally_goods *goods, ssl_error *err)
+ssl_status sally_bundle_check(const char *call, const ssl_handed_sockets *sockets, ssl_error *err)
 {
-    bool has_lists = (goods->count == 0 || goods->listeners != NULL) &&
-                     (goods->fd_count == 0 || goods->fds != NULL);
-    if (goods->count + goods->fd_count == 0 || !has_lists) {
-        return fail_usage(goods, "there is no listener to hand over", err);
+    bool has_lists = (sockets->count == 0 || sockets->listeners != NULL) &&
+                     (sockets->fd_count == 0 || sockets->fds != NULL);
+    if (sockets->count + sockets->fd_count == 0 || !has_lists) {
+        return fail_usage(call, "there is no listener to hand over", err);
     }
-    if (!are_names(goods->names, goods->count)) {
-        return fail_usage(goods, "each of options.names must be a name without ':'", err);
+    if (!are_names(sockets->names, sockets->count)) {
+        return fail_usage(call, "each of sockets.names must be a name without ':'", err);
     }
-    if (!are_names(goods->fd_names, goods->fd_count)) {
-        return fail_usage(goods, "each of options.fd_names must be a name without ':'", err);
+    if (!are_names(sockets->fd_names, sockets->fd_count)) {
+        return fail_usage(call, "each of sockets.fd_names must be a name without ':'", err);
     }
-    ssl_status status = check_listeners(goods, err);
-    return status == SALLY_OK ? check_fds(goods, err) : status;
+    ssl_status status = check_listeners(call, sockets, err);
+    return status == SALLY_OK ? check_fds(call, sockets, err) : status;
 }
 
 /* ---- the bundle ---------------------------------------------------------------------------- */
@@ -73,23 +74,23 @@ static const char *name_of(const char *const *names, size_t i)
     return names != NULL ? names[i] : SALLY_INHERITED_UNNAMED;
 }
 
-static size_t names_size(const sally_goods *goods)
+static size_t names_size(const ssl_handed_sockets *sockets)
 {
     size_t size = 1;
-    for (size_t i = 0; i < goods->count; i++) {
-        size += (strlen(name_of(goods->names, i)) + 1) * SALLY_LISTENER_FDS_MAX;
+    for (size_t i = 0; i < sockets->count; i++) {
+        size += (strlen(name_of(sockets->names, i)) + 1) * SALLY_LISTENER_FDS_MAX;
     }
-    for (size_t i = 0; i < goods->fd_count; i++) {
-        size += strlen(name_of(goods->fd_names, i)) + 1;
+    for (size_t i = 0; i < sockets->fd_count; i++) {
+        size += strlen(name_of(sockets->fd_names, i)) + 1;
     }
     return size;
 }
 
 static bool make_room(sally_bundle *b)
 {
-    size_t most = b->goods->count * SALLY_LISTENER_FDS_MAX + b->goods->fd_count;
+    size_t most = b->sockets->count * SALLY_LISTENER_FDS_MAX + b->sockets->fd_count;
     b->fds = sally_alloc_array(most, sizeof *b->fds);
-    b->names = b->fds != NULL ? sally_alloc(names_size(b->goods)) : NULL;
+    b->names = b->fds != NULL ? sally_alloc(names_size(b->sockets)) : NULL;
     return b->names != NULL;
 }
 
@@ -108,9 +109,9 @@ static void add_names(sally_bundle *b, const char *name, int count)
 
 static void add_fds(sally_bundle *b)
 {
-    for (size_t i = 0; i < b->goods->fd_count; i++) {
-        b->fds[b->count++] = b->goods->fds[i];
-        add_names(b, name_of(b->goods->fd_names, i), 1);
+    for (size_t i = 0; i < b->sockets->fd_count; i++) {
+        b->fds[b->count++] = b->sockets->fds[i];
+        add_names(b, name_of(b->sockets->fd_names, i), 1);
     }
 }
 
@@ -127,16 +128,17 @@ static bool take_one(sally_bundle *b, ssl_listener *l, const char *name)
     return count != 0;
 }
 
-ssl_status sally_bundle_take_in(sally_bundle *b, const sally_goods *goods, ssl_error *err)
+ssl_status sally_bundle_take_in(sally_bundle *b, const char *call,
+                                const ssl_handed_sockets *sockets, ssl_error *err)
 {
-    *b = (sally_bundle){.goods = goods};
+    *b = (sally_bundle){.sockets = sockets};
     if (!make_room(b)) {
-        return sally_fail_memory(err, SALLY_PHASE_LISTEN, goods->call);
+        return sally_fail_memory(err, SALLY_PHASE_LISTEN, call);
     }
-    for (size_t i = 0; i < goods->count; i++) {
-        if (!take_one(b, goods->listeners[i], name_of(goods->names, i))) {
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (!take_one(b, sockets->listeners[i], name_of(sockets->names, i))) {
             return sally_fail(err, SALLY_CLOSED, SALLY_PHASE_LISTEN,
-                              "%s: listener %zu has been closed", goods->call, i);
+                              "%s: listener %zu has been closed", call, i);
         }
     }
     add_fds(b);
@@ -146,7 +148,7 @@ ssl_status sally_bundle_take_in(sally_bundle *b, const sally_goods *goods, ssl_e
 void sally_bundle_let_go(sally_bundle *b)
 {
     while (b->entered > 0) {
-        sally_listener_leave(b->goods->listeners[--b->entered]);
+        sally_listener_leave(b->sockets->listeners[--b->entered]);
     }
     sally_free(b->fds);
     sally_free(b->names);
@@ -154,7 +156,7 @@ void sally_bundle_let_go(sally_bundle *b)
 
 void sally_bundle_leave_files(const sally_bundle *b)
 {
-    for (size_t i = 0; i < b->goods->count; i++) {
-        sally_listener_leave_file(b->goods->listeners[i]);
+    for (size_t i = 0; i < b->sockets->count; i++) {
+        sally_listener_leave_file(b->sockets->listeners[i]);
     }
 }

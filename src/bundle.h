@@ -7,20 +7,9 @@
 
 #include "sallyport/handover.h"
 
-/* What a program wants to hand over: its options. */
-typedef struct sally_goods {
-    const char *call; /* for error texts */
-    ssl_listener *const *listeners;
-    const char *const *names;
-    size_t count;
-    const int *fds;
-    const char *const *fd_names;
-    size_t fd_count;
-} sally_goods;
-
 typedef struct sally_bundle {
-    const sally_goods *goods;
-    size_t entered; /* listeners that we are users of */
+    const ssl_handed_sockets *sockets; /* of the options */
+    size_t entered;                    /* listeners that we are users of */
     int *fds;
     int count;
     char *names; /* of all fds, with ':' between them */
@@ -28,9 +17,10 @@ typedef struct sally_bundle {
 } sally_bundle;
 
 /* USAGE. */
-ssl_status sally_bundle_check(const sally_goods *goods, ssl_error *err);
+ssl_status sally_bundle_check(const char *call, const ssl_handed_sockets *sockets, ssl_error *err);
 /* CLOSED, MEMORY. Let go of it in any case. */
-ssl_status sally_bundle_take_in(sally_bundle *b, const sally_goods *goods, ssl_error *err);
+ssl_status sally_bundle_take_in(sally_bundle *b, const char *call,
+                                const ssl_handed_sockets *sockets, ssl_error *err);
 void sally_bundle_let_go(sally_bundle *b);
 /* The files of the listeners' Unix sockets are the other process's from now on. */
 void sally_bundle_leave_files(const sally_bundle *b);

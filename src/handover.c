@@ -27,17 +27,6 @@ static ssl_status fail_usage(const char *why, ssl_error *err)
     return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: %s", call, why);
 }
 
-static sally_goods goods_of(const ssl_hand_over_options *options)
-{
-    return (sally_goods){.call = call,
-                         .listeners = options->listeners,
-                         .names = options->names,
-                         .count = options->count,
-                         .fds = options->fds,
-                         .fd_names = options->fd_names,
-                         .fd_count = options->fd_count};
-}
-
 static ssl_status check_options(const ssl_hand_over_options *options, ssl_error *err)
 {
     if (options == NULL) {
@@ -47,8 +36,7 @@ static ssl_status check_options(const ssl_hand_over_options *options, ssl_error 
         return fail_usage(
             options->path == NULL ? "options.path is NULL" : "options.arguments is NULL", err);
     }
-    sally_goods goods = goods_of(options);
-    return sally_bundle_check(&goods, err);
+    return sally_bundle_check(call, &options->sockets, err);
 }
 
 /* ---- waiting for it ------------------------------------------------------------------------ */
@@ -105,7 +93,7 @@ static ssl_status hear(int ready, const char *path, pid_t *pid, ssl_error *err)
 static ssl_status launch(const sally_bundle *b, const ssl_hand_over_options *options,
                          const sally_scope *scope, pid_t *pid, ssl_error *err)
 {
-    bool named = options->names != NULL || options->fd_names != NULL;
+    bool named = b->sockets->names != NULL || b->sockets->fd_names != NULL;
     sally_spawn what = {.path = options->path,
                         .arguments = options->arguments,
                         .fds = b->fds,
@@ -144,8 +132,7 @@ static ssl_status hand_over_how(const ssl_hand_over_options *options, sally_how 
     }
     scope.call = call;
     sally_bundle b;
-    sally_goods goods = goods_of(options);
-    status = sally_bundle_take_in(&b, &goods, err);
+    status = sally_bundle_take_in(&b, call, &options->sockets, err);
     if (status == SALLY_OK) {
         status = launch(&b, options, &scope, pid, err);
     }

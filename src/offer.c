@@ -31,7 +31,6 @@ static const char call[] = "ssl_offer_listeners";
 typedef struct offer {
     const ssl_offer_options *options;
     const sally_scope *scope;
-    sally_goods goods;
     sally_addr addr;
     sally_unix_file file;
     int door;  /* -1: closed */
@@ -190,7 +189,7 @@ static ssl_status serve_one(offer *o, int fd, ssl_error *err)
         return status;
     }
     sally_bundle b;
-    status = sally_bundle_take_in(&b, &o->goods, err);
+    status = sally_bundle_take_in(&b, call, &o->options->sockets, err);
     if (status == SALLY_OK) {
         status = serve_bundle(o, &b, fd, err);
     }
@@ -277,15 +276,8 @@ static ssl_status prepare(offer *o, ssl_error *err)
     if (options == NULL) {
         return sally_fail(err, SALLY_USAGE, SALLY_PHASE_LISTEN, "%s: options is NULL", call);
     }
-    o->goods = (sally_goods){.call = call,
-                             .listeners = options->listeners,
-                             .names = options->names,
-                             .count = options->count,
-                             .fds = options->fds,
-                             .fd_names = options->fd_names,
-                             .fd_count = options->fd_count};
     ssl_status status = sally_offer_find(call, options->where, &o->addr, err);
-    return status == SALLY_OK ? sally_bundle_check(&o->goods, err) : status;
+    return status == SALLY_OK ? sally_bundle_check(call, &options->sockets, err) : status;
 }
 
 static ssl_status offer_how(const ssl_offer_options *options, sally_how how, pid_t *pid,

@@ -8,20 +8,20 @@
 
 enum { READY_MS = 10000 /* for a new process */ };
 
-/* What both ways of handing over need. */
-typedef struct goods {
-    const char *names[LISTENERS_MAX];
-    const char *fd_name;
-    size_t fd_count;
-} goods;
+static const char *const metrics_name = METRICS_NAME;
 
-static goods name_all(const succession *s)
+/* What both ways of handing over need. `names` has room for the listeners'. */
+static ssl_handed_sockets name_all(const succession *s, const char *names[LISTENERS_MAX])
 {
-    goods g = {.fd_name = METRICS_NAME, .fd_count = s->metrics_fd >= 0 ? 1 : 0};
     for (size_t i = 0; i < s->count; i++) {
-        g.names[i] = "service";
+        names[i] = "service";
     }
-    return g;
+    return (ssl_handed_sockets){.listeners = s->listeners,
+                                .names = names,
+                                .count = s->count,
+                                .fds = &s->metrics_fd,
+                                .fd_names = &metrics_name,
+                                .fd_count = s->metrics_fd >= 0 ? 1 : 0};
 }
 
 static void tell(const succession *s, const char *what, const ssl_error *why)
@@ -52,15 +52,10 @@ static void tell_of_failure(const ssl_error *why, void *user)
 static void *offer(void *arg)
 {
     succession *s = arg;
-    goods g = name_all(s);
+    const char *names[LISTENERS_MAX];
     ssl_offer_options options = SALLY_OFFER_OPTIONS;
     options.where = s->where;
-    options.listeners = s->listeners;
-    options.names = g.names;
-    options.count = s->count;
-    options.fds = &s->metrics_fd;
-    options.fd_names = &g.fd_name;
-    options.fd_count = g.fd_count;
+    options.sockets = name_all(s, names);
     options.failed = tell_of_failure;
     options.user = s;
     ssl_error err;
@@ -130,15 +125,10 @@ bool succession_start_heir(succession *s, ssl_break *stop)
     if (succession_withdraw(s)) {
         return true; /* somebody else was faster */
     }
-    goods g = name_all(s);
+    const char *names[LISTENERS_MAX];
     options.path = strchr(s->words[0], '/') != NULL ? s->words[0] : "/proc/self/exe";
     options.arguments = s->words;
-    options.listeners = s->listeners;
-    options.names = g.names;
-    options.count = s->count;
-    options.fds = &s->metrics_fd;
-    options.fd_names = &g.fd_name;
-    options.fd_count = g.fd_count;
+    options.sockets = name_all(s, names);
     options.timeout_ms = READY_MS;
     ssl_error err;
     if (ssl_hand_over_enable_break(&options, stop, &s->heir, &err) == SALLY_OK) {

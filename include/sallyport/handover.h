@@ -27,31 +27,42 @@
 extern "C" {
 #endif
 
+/** The sockets that another process gets, each of them in service here and then there. Names are as in
+ *  ssl_inherited.name, without ':'; NULL: there are none, and each is "unknown".
+ *  Start from SALLY_HANDED_SOCKETS. */
+typedef struct ssl_handed_sockets {
+    ssl_listener *const *listeners;
+    const char *const *names;    /**< of the listeners, one each */
+    size_t count;                /**< of listeners */
+    const int *fds;              /**< listening sockets of other kinds, behind those of listeners */
+    const char *const *fd_names; /**< of the fds, one each */
+    size_t fd_count;             /**< of fds */
+    uint64_t reserved[2];
+} ssl_handed_sockets;
+
+/* clang-format off */
+#define SALLY_HANDED_SOCKETS {NULL, NULL, 0, NULL, NULL, 0, {0}}
+/* clang-format on */
+
 /* ---- the new process is started by this one ------------------------------------------------- */
 
 /** What takes over what. Start from SALLY_HAND_OVER_OPTIONS. */
 typedef struct ssl_hand_over_options {
-    const char *path;               /**< the program (execve(2): no search in PATH) */
-    char *const *arguments;         /**< its words, the first is its name; NULL at the end */
-    ssl_listener *const *listeners; /**< each of them in service, here and then there */
-    const char *const *names;       /**< for LISTEN_FDNAMES, one each, without ':'; NULL: none */
-    size_t count;                   /**< of listeners */
-    int64_t timeout_ms;             /**< for the new process to be ready; negative: never */
-    const int *fds;              /**< listening sockets of other kinds, behind those of listeners */
-    const char *const *fd_names; /**< as `names`, for them */
-    size_t fd_count;             /**< of fds */
+    const char *path;           /**< the program (execve(2): no search in PATH) */
+    char *const *arguments;     /**< its words, the first is its name; NULL at the end */
+    ssl_handed_sockets sockets; /**< for LISTEN_FDS, LISTEN_FDNAMES */
+    int64_t timeout_ms;         /**< for the new process to be ready; negative: never */
     uint64_t reserved[4];
 } ssl_hand_over_options;
 
 #define SALLY_HAND_OVER_TIMEOUT_MS 30000
 /* clang-format off */
-#define SALLY_HAND_OVER_OPTIONS \
-    {NULL, NULL, NULL, NULL, 0, SALLY_HAND_OVER_TIMEOUT_MS, NULL, NULL, 0, {0}}
+#define SALLY_HAND_OVER_OPTIONS {NULL, NULL, SALLY_HANDED_SOCKETS, SALLY_HAND_OVER_TIMEOUT_MS, {0}}
 /* clang-format on */
 
 /**
  * Starts the program with the listening sockets as descriptors 3, 4, ..., each socket of each listener in
- * turn, then options->fds, and waits until it has called ssl_take_over. It gets the environment and the other
+ * turn, then sockets.fds, and waits until it has called ssl_take_over. It gets the environment and the other
  * descriptors of this process that are not close-on-exec; LISTEN_PID and, where it is set, WATCHDOG_PID name it.
  * The file of a Unix socket is the new process's from then on: it is not removed here.
  * *pid (may be NULL): the new process; -1 where there is none, or none any more.
@@ -75,22 +86,16 @@ typedef void (*ssl_offer_failed)(const ssl_error *why, void *user);
 
 /** What is offered where. Start from SALLY_OFFER_OPTIONS. */
 typedef struct ssl_offer_options {
-    const char *where;              /**< "/path" of a Unix socket, or "@name" for an abstract one */
-    ssl_listener *const *listeners; /**< each of them in service, here and then there */
-    const char *const *names;       /**< one each, without ':'; NULL: "unknown" */
-    size_t count;                   /**< of listeners */
-    int64_t timeout_ms;          /**< for a process to be ready, from its coming; negative: never */
-    const int *fds;              /**< listening sockets of other kinds, behind those of listeners */
-    const char *const *fd_names; /**< as `names`, for them */
-    size_t fd_count;             /**< of fds */
-    ssl_offer_failed failed;     /**< may be NULL */
-    void *user;                  /**< given to `failed` */
+    const char *where; /**< "/path" of a Unix socket, or "@name" for an abstract one */
+    ssl_handed_sockets sockets;
+    int64_t timeout_ms;      /**< for a process to be ready, from its coming; negative: never */
+    ssl_offer_failed failed; /**< may be NULL */
+    void *user;              /**< given to `failed` */
     uint64_t reserved[4];
 } ssl_offer_options;
 
 /* clang-format off */
-#define SALLY_OFFER_OPTIONS \
-    {NULL, NULL, NULL, 0, SALLY_HAND_OVER_TIMEOUT_MS, NULL, NULL, 0, NULL, NULL, {0}}
+#define SALLY_OFFER_OPTIONS {NULL, SALLY_HANDED_SOCKETS, SALLY_HAND_OVER_TIMEOUT_MS, NULL, NULL, {0}}
 /* clang-format on */
 
 /** The most sockets that are offered together. */

@@ -172,7 +172,7 @@ SALLY_API ssl_status ssl_metrics_listen(int port, const ssl_metrics_port_options
  */
 SALLY_API ssl_status ssl_metrics_listen_fd(int fd, const ssl_metrics_port_options *options,
                                            ssl_metrics_port **metrics_port, ssl_error *err);
-/** Its listening socket, for ssl_hand_over_options.fds and ssl_offer_options.fds; -1 for NULL.
+/** Its listening socket, for ssl_handed_sockets.fds; -1 for NULL.
  *  Ownership: borrowed. Threads: any. Keeps: W8. */
 SALLY_API int ssl_metrics_port_fd(const ssl_metrics_port *metrics_port);
 /** Where it is. The remote end is empty. Threads: any. Errors: USAGE. */

@@ -144,9 +144,9 @@ TEST_F(Offer, W8_AsManyAsThereMayBe)
         std::vector<const char *> names(count, name.c_str());
         options_ = SALLY_OFFER_OPTIONS;
         options_.where = where_.c_str();
-        options_.fds = others.data();
-        options_.fd_names = names.data();
-        options_.fd_count = count;
+        options_.sockets.fds = others.data();
+        options_.sockets.fd_names = names.data();
+        options_.sockets.fd_count = count;
         thread_ = std::make_unique<Thread>(
             [this] { status_ = ssl_offer_listeners(&options_, nullptr, &err_); });
         std::vector<ssl_inherited> list(count);
@@ -308,8 +308,8 @@ TEST_F(Offer, E2_W8_AnyAllocationOfAnOfferMayFail)
 {
     ssl_listener *one[] = {listener_.get()};
     options_.where = where_.c_str();
-    options_.listeners = one;
-    options_.count = 1;
+    options_.sockets.listeners = one;
+    options_.sockets.count = 1;
     sweep_offer([](long nth) { sally_mem_fail_at(nth, 0); },
                 [] {
                     long calls = sally_mem_count();
@@ -323,8 +323,8 @@ TEST_F(Offer, E2_W8_AnySocketCallOfAnOfferMayFail)
 {
     ssl_listener *one[] = {listener_.get()};
     options_.where = where_.c_str();
-    options_.listeners = one;
-    options_.count = 1;
+    options_.sockets.listeners = one;
+    options_.sockets.count = 1;
     sweep_offer([](long nth) { sally_sock_fail_at(nth, ENOBUFS); },
                 [] {
                     long calls = sally_sock_count();

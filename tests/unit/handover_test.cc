@@ -45,8 +45,8 @@ class HandOver : public testing::Test
         ssl_listener *one = listener.get();
         options.path = program.c_str();
         options.arguments = words;
-        options.listeners = &one;
-        options.count = 1;
+        options.sockets.listeners = &one;
+        options.sockets.count = 1;
         return brk == nullptr ? ssl_hand_over(&options, &pid, &err)
                               : ssl_hand_over_enable_break(&options, brk, &pid, &err);
     }
@@ -86,7 +86,7 @@ TEST_F(HandOver, W8_TheNewProcessFindsThemAsSystemdWouldGiveThem)
     ScratchDir dir;
     FdGuard fds;
     const char *names[] = {"front"};
-    options.names = names;
+    options.sockets.names = names;
     ASSERT_TRUE(is(SALLY_OK,
                    hand_over("[ \"$LISTEN_PID\" = $$ ] && [ -S /proc/self/fd/3 ] && " SAY_READY
                              "; echo \"$LISTEN_FDS $LISTEN_FDNAMES $SALLYPORT_READY_FD\" >" +
@@ -123,9 +123,9 @@ TEST_F(HandOver, W8_AllDescriptorsOfAllListenersInTurn)
     char *words[] = {shell.data(), option.data(), script.data(), nullptr};
     options.path = "/bin/sh";
     options.arguments = words;
-    options.listeners = both;
-    options.names = names;
-    options.count = 2;
+    options.sockets.listeners = both;
+    options.sockets.names = names;
+    options.sockets.count = 2;
     ASSERT_TRUE(is(SALLY_OK, ssl_hand_over(&options, &pid, &err), err));
     expect_end(0);
 }
@@ -137,9 +137,9 @@ TEST_F(HandOver, W8_OtherListeningSocketsGoTooBehindThem)
     Fd plain(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int others[] = {plain.get()};
     const char *other_names[] = {"metrics"};
-    options.fds = others;
-    options.fd_names = other_names;
-    options.fd_count = 1;
+    options.sockets.fds = others;
+    options.sockets.fd_names = other_names;
+    options.sockets.fd_count = 1;
     EXPECT_TRUE(is(SALLY_USAGE, hand_over(""), err));
     EXPECT_NE(nullptr, std::strstr(err.text, "is no listening socket")) << err.text;
     ASSERT_EQ(0, listen(plain.get(), 4));
@@ -239,13 +239,13 @@ TEST_F(HandOver, E3_BadArguments)
     says("options.arguments is NULL");
     options.arguments = words;
     says("no listener");
-    options.listeners = none;
-    options.count = 1;
-    says("one of options.listeners is NULL");
-    options.listeners = one;
-    options.names = names;
+    options.sockets.listeners = none;
+    options.sockets.count = 1;
+    says("one of sockets.listeners is NULL");
+    options.sockets.listeners = one;
+    options.sockets.names = names;
     says("without ':'");
-    options.names = nullptr;
+    options.sockets.names = nullptr;
     EXPECT_EQ(SALLY_OK, ssl_close(listener.get(), nullptr));
     EXPECT_TRUE(is(SALLY_CLOSED, ssl_hand_over(&options, &pid, &err), err));
 }
@@ -253,7 +253,7 @@ TEST_F(HandOver, E3_BadArguments)
 TEST_F(HandOver, E2_AnyAllocationMayFail)
 {
     const char *names[] = {"front"};
-    options.names = names;
+    options.sockets.names = names;
     sweep_allocations("ssl_hand_over", [this](ssl_error *out) {
         ssl_status status = hand_over(SAY_READY);
         *out = err;

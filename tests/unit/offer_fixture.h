@@ -174,9 +174,9 @@ class Offer : public testing::Test
     {
         listeners_[0] = listener_.get();
         options_.where = where_.c_str();
-        options_.listeners = listeners_;
-        options_.names = names_;
-        options_.count = 1;
+        options_.sockets.listeners = listeners_;
+        options_.sockets.names = names_;
+        options_.sockets.count = 1;
         options_.failed = note;
         options_.user = this;
         thread_ = std::make_unique<Thread>([this] {

@@ -18,9 +18,9 @@ TEST_F(Offer, W8_WhatIsFetchedIsWhatWasOffered)
     ASSERT_EQ(0, listen(plain.get(), 4));
     const int others[] = {plain.get()};
     const char *other_names[] = {"metrics"};
-    options_.fds = others;
-    options_.fd_names = other_names;
-    options_.fd_count = 1;
+    options_.sockets.fds = others;
+    options_.sockets.fd_names = other_names;
+    options_.sockets.fd_count = 1;
     offer();
     Fetched f;
     fetch(&f);
@@ -49,7 +49,7 @@ TEST_F(Offer, W8_WithoutNamesTheyAreUnknown)
     thread_.reset();
     stop_ = new_break();
     listeners_[0] = listener_.get();
-    options_.names = nullptr;
+    options_.sockets.names = nullptr;
     thread_ = std::make_unique<Thread>([this] {
         status_ = ssl_offer_listeners_enable_break(&options_, stop_.get(), &pid_, &err_);
     });
@@ -72,8 +72,8 @@ TEST_F(Offer, W8_ThePlainForm)
 {
     ssl_listener *one[] = {listener_.get()};
     options_.where = where_.c_str();
-    options_.listeners = one;
-    options_.count = 1;
+    options_.sockets.listeners = one;
+    options_.sockets.count = 1;
     thread_ = std::make_unique<Thread>(
         [this] { status_ = ssl_offer_listeners(&options_, nullptr, &err_); });
     expect_taken_over();
@@ -353,21 +353,21 @@ TEST_F(Offer, E3_BadArguments)
     says("where is \"relative\"");
     options_.where = where_.c_str();
     says("no listener");
-    options_.count = 1;
+    options_.sockets.count = 1;
     says("no listener");
-    options_.listeners = none;
-    says("one of options.listeners is NULL");
+    options_.sockets.listeners = none;
+    says("one of sockets.listeners is NULL");
     ssl_listener *one[] = {listener_.get()};
-    options_.listeners = one;
-    options_.names = names;
-    says("options.names must be a name without ':'");
-    options_.names = nullptr;
-    options_.fd_count = 1;
+    options_.sockets.listeners = one;
+    options_.sockets.names = names;
+    says("sockets.names must be a name without ':'");
+    options_.sockets.names = nullptr;
+    options_.sockets.fd_count = 1;
     says("no listener");
-    options_.fds = closed;
-    says("descriptor -1 in options.fds is no listening socket");
-    options_.fd_names = names;
-    says("options.fd_names must be a name without ':'");
+    options_.sockets.fds = closed;
+    says("descriptor -1 in sockets.fds is no listening socket");
+    options_.sockets.fd_names = names;
+    says("sockets.fd_names must be a name without ':'");
     EXPECT_FALSE(exists(where_));
 
     size_t count = 77;
