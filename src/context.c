@@ -42,7 +42,7 @@ void ssl_context_release(ssl_context *context)
     sally_ossl_begin();
     SSL_CTX_free(context->built);
     sally_identity_fini(&context->identity);
-    sally_trust_fini(&context->trust);
+    sally_anchors_fini(&context->trust);
     sally_revocation_fini(&context->revocation);
     sally_exchange_fini(&context->exchange);
     sk_X509_NAME_pop_free(context->suggested, X509_NAME_free);

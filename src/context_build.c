@@ -256,7 +256,7 @@ static bool add_defaults(X509_STORE *store)
 
 static bool set_trust(const ssl_context *context, SSL_CTX *ctx)
 {
-    const sally_trust *trust = &context->trust;
+    const sally_anchors *trust = &context->trust;
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     for (size_t i = 0; i < trust->directory_count; i++) {
         if (X509_STORE_load_path(store, trust->directories[i]) != 1) {

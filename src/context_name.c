@@ -88,7 +88,7 @@ static bool feed_lists(EVP_MD_CTX *digest, const sally_revocation *revocation)
     return feed(digest, NULL, 0) && feed_flag(digest, revocation->whole_chain);
 }
 
-static bool feed_directories(EVP_MD_CTX *digest, const sally_trust *trust)
+static bool feed_directories(EVP_MD_CTX *digest, const sally_anchors *trust)
 {
     for (size_t i = 0; i < trust->directory_count; i++) {
         if (!feed_text(digest, trust->directories[i])) {

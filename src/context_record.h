@@ -31,12 +31,12 @@ typedef struct sally_identity {
 
 /* Whom we trust. An X509_STORE cannot be changed once connections use it, so the parts are kept, and
  * each build puts them into a store of its own. */
-typedef struct sally_trust {
+typedef struct sally_anchors {
     STACK_OF(X509) * roots; /* NULL: none */
     char **directories;
     size_t directory_count;
     bool defaults; /* SALLY_VERIFY_DEFAULT is among the sources */
-} sally_trust;
+} sally_anchors;
 
 /* Revocation lists. NULL: nothing is looked up. */
 typedef struct sally_revocation {
@@ -77,7 +77,7 @@ struct ssl_context {
 
     /* lock, until sealed; constant then and read without it */
     sally_identity identity;
-    sally_trust trust;
+    sally_anchors trust;
     sally_revocation revocation;
     sally_exchange exchange;
     STACK_OF(X509_NAME) * suggested; /* a server's; NULL: none */
@@ -168,7 +168,7 @@ ssl_status sally_stapling_check(const ssl_context *context, const char *call, ss
 bool sally_stapling_is_stale(const ssl_context *context);
 
 void sally_identity_fini(sally_identity *identity);
-void sally_trust_fini(sally_trust *trust);
+void sally_anchors_fini(sally_anchors *trust);
 void sally_revocation_fini(sally_revocation *revocation);
 void sally_exchange_fini(sally_exchange *exchange);
 void sally_sessions_fini(sally_sessions *sessions);

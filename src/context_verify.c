@@ -17,20 +17,20 @@
 
 static const char noun[] = "verify source";
 
-void sally_trust_fini(sally_trust *trust)
+void sally_anchors_fini(sally_anchors *trust)
 {
     sk_X509_pop_free(trust->roots, X509_free);
     for (size_t i = 0; i < trust->directory_count; i++) {
         sally_free(trust->directories[i]);
     }
     sally_free(trust->directories);
-    *trust = (sally_trust){NULL, NULL, 0, false};
+    *trust = (sally_anchors){NULL, NULL, 0, false};
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
 
 /* Moves `fresh` into the trust; all or nothing. Lock held. */
-static bool adopt_roots(sally_trust *trust, STACK_OF(X509) * fresh)
+static bool adopt_roots(sally_anchors *trust, STACK_OF(X509) * fresh)
 {
     if (trust->roots == NULL) {
         trust->roots = sk_X509_new_null();
@@ -79,7 +79,7 @@ static ssl_status add_file(ssl_context *context, const char *path, const char *c
 /* ---- directories --------------------------------------------------------------------------- */
 
 /* Lock held. */
-static bool adopt_directory(sally_trust *trust, char *path)
+static bool adopt_directory(sally_anchors *trust, char *path)
 {
     char **grown =
         sally_resize(trust->directories, (trust->directory_count + 1) * sizeof *trust->directories);
