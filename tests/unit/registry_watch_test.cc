@@ -65,6 +65,13 @@ class Watch : public testing::Test
         dir.write("chain.pem", cert("server.pem"));
         dir.write("key.pem", cert("server-key.pem"));
     }
+    // The registry's end waits for nobody, and a report may be under way.
+    void TearDown() override
+    {
+        if (registry != nullptr) {
+            ssl_registry_unwatch(registry.get(), nullptr);
+        }
+    }
     void load()
     {
         ssl_registry_source source = SALLY_REGISTRY_SOURCE;
