@@ -109,7 +109,6 @@ cd "$(dirname "$0")/.." || exit 1
 preset=dev
 long=OFF
 parts=0
-jobs=
 patterns=
 add_pattern() { patterns=${patterns:+$patterns|}$1; }
 
@@ -124,7 +123,7 @@ while [ "$count" -gt 0 ]; do
         usage
         exit 0
         ;;
-    --few) parts=8 jobs=4 ;; # much of the time of a part is waiting
+    --few) parts=8 ;;
     --long) long=ON ;;
     --preset | -L | -LE | -E)
         [ "$count" -gt 0 ] || wrong_usage "$word needs a value"
@@ -163,7 +162,7 @@ quietly "build ($preset)" cmake --build --preset "$preset"
 echo "== test ($preset)"
 report=$PWD/$build/junit.xml
 rm -rf "$report" "$build/parts"
-ctest --preset "$preset" ${jobs:+--parallel "$jobs"} --output-junit "$report" ${patterns:+-R "$patterns"} "$@"
+ctest --preset "$preset" --output-junit "$report" ${patterns:+-R "$patterns"} "$@"
 status=$?
 [ -f "$report" ] || finish 0 1 0
 counts=$(read_report "$report" "$build/parts")
