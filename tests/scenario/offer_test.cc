@@ -12,6 +12,7 @@
 #include "scenario/load.h"
 #include "support/echo_programs.h"
 #include "support/proxy_headers.h"
+#include "support/scratch_dir.h"
 #include "support/supervisor.h"
 
 using namespace sallytest;
@@ -22,19 +23,9 @@ namespace
 class Followed : public testing::Test
 {
   protected:
-    Followed()
-    {
-        char made[] = "/tmp/sallyport-offer-XXXXXX";
-        EXPECT_NE(nullptr, mkdtemp(made));
-        directory_ = made;
-    }
-    ~Followed() override
-    {
-        std::filesystem::remove_all(directory_);
-    }
     std::string where() const
     {
-        return directory_ + "/door";
+        return directory_.path("door");
     }
     bool is_offered() const
     {
@@ -48,7 +39,7 @@ class Followed : public testing::Test
     }
 
   private:
-    std::string directory_;
+    ScratchDir directory_;
 };
 
 std::string echoed_at(int port, const std::string &text)

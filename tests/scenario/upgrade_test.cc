@@ -11,6 +11,7 @@
 #include "scenario/ends.h"
 #include "scenario/load.h"
 #include "support/echo_programs.h"
+#include "support/scratch_dir.h"
 #include "support/supervisor.h"
 
 using namespace sallytest;
@@ -94,14 +95,7 @@ class Reloaded : public testing::Test
   protected:
     Reloaded()
     {
-        char made[] = "/tmp/sallyport-reload-XXXXXX";
-        EXPECT_NE(nullptr, mkdtemp(made));
-        directory = made;
         use("server");
-    }
-    ~Reloaded() override
-    {
-        std::filesystem::remove_all(directory);
     }
     void use(const std::string &stem) const
     {
@@ -111,11 +105,11 @@ class Reloaded : public testing::Test
     }
     std::string cert() const
     {
-        return directory + "/cert.pem";
+        return directory.path("cert.pem");
     }
     std::string key() const
     {
-        return directory + "/key.pem";
+        return directory.path("key.pem");
     }
     // The size of the key that a new client is shown.
     static int shown_at(int port)
@@ -128,7 +122,7 @@ class Reloaded : public testing::Test
         return bits;
     }
 
-    std::string directory;
+    ScratchDir directory;
 };
 
 TEST_F(Reloaded, C5_W8_HangupReadsTheCertificatesAgain)
@@ -194,20 +188,15 @@ TEST(Upgrade, W8_ThreeUnderLoadAndNoClientIsLost)
 // A new version that cannot start changes nothing.
 TEST(Upgrade, W8_AFailedOneLeavesTheOldInService)
 {
-    char made[] = "/tmp/sallyport-upgrade-XXXXXX";
-    ASSERT_NE(nullptr, mkdtemp(made));
-    std::string directory = made;
-    std::string copy = directory + "/echo_server";
+    ScratchDir directory;
+    std::string copy = directory.path("echo_server");
     std::filesystem::copy_file(built("examples/echo/echo_server"), copy);
-    {
-        ListeningProgram server({copy, "--port", "0"});
-        std::filesystem::remove(copy);
-        server.signal(SIGUSR2);
-        EXPECT_TRUE(server.wait_for_errors("nothing was handed over"));
-        EXPECT_EQ("as before", echoed_at(server.port(), "as before"));
-        server.drain();
-    }
-    std::filesystem::remove_all(directory);
+    ListeningProgram server({copy, "--port", "0"});
+    std::filesystem::remove(copy);
+    server.signal(SIGUSR2);
+    EXPECT_TRUE(server.wait_for_errors("nothing was handed over"));
+    EXPECT_EQ("as before", echoed_at(server.port(), "as before"));
+    server.drain();
 }
 
 } // namespace

@@ -89,24 +89,6 @@ bool is_verified(SSL *ssl)
 
 } // namespace
 
-ScratchDir::ScratchDir()
-{
-    std::string pattern = std::filesystem::temp_directory_path() / "sally-unit-XXXXXX";
-    root_ = mkdtemp(pattern.data());
-}
-
-ScratchDir::~ScratchDir()
-{
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
-}
-
-std::string ScratchDir::write(const std::string &name, const std::string &content) const
-{
-    std::ofstream(path(name), std::ios::binary) << content;
-    return path(name);
-}
-
 std::string file_content(const std::string &path)
 {
     std::ostringstream all;

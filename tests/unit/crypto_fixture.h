@@ -12,6 +12,7 @@
 #include "support/certs.h"
 #include "support/faults.h"
 #include "support/handles.h"
+#include "support/scratch_dir.h"
 
 extern "C" {
 #include "context_record.h"
@@ -20,26 +21,6 @@ extern "C" {
 
 namespace sallytest
 {
-
-// A directory of the test's own, removed with everything in it.
-class ScratchDir
-{
-  public:
-    ScratchDir();
-    ~ScratchDir();
-    ScratchDir(const ScratchDir &) = delete;
-    ScratchDir &operator=(const ScratchDir &) = delete;
-
-    std::string path(const std::string &name) const
-    {
-        return root_ + "/" + name;
-    }
-    // Writes a file; returns its path.
-    std::string write(const std::string &name, const std::string &content) const;
-
-  private:
-    std::string root_;
-};
 
 std::string file_content(const std::string &path);
 // A test certificate's or key's bytes: cert("server.pem").
