@@ -117,7 +117,7 @@ bool sally_conn_look_locked(sally_conn *conn, sally_want *want);
 /* Looks inside, and if there is nothing waits for the peer, until `wake` is raised or `ms` milliseconds
  * have passed, and looks once more. */
 bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want);
-/* Gives the record buffers back, of a connection that is going to wait for long. */
+/* Gives back what one that is going to wait for long does not need. */
 void sally_conn_rest(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */
 void sally_conn_hang_up(sally_conn *conn);

@@ -174,7 +174,7 @@ void sally_conn_rest(sally_conn *conn)
 {
     sally_conn_lock(conn);
     if (conn->engine != NULL) {
-        sally_engine_release_buffers(conn->engine);
+        sally_engine_rest(conn->engine);
     }
     sally_conn_unlock(conn);
 }

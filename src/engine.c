@@ -10,6 +10,7 @@
 #include "engine.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 
 #include "alpn.h"
 #include "engine_object.h"
@@ -356,12 +357,44 @@ void sally_engine_stop_counting(sally_engine *e)
     e->bio.traffic = NULL;
 }
 
-void sally_engine_release_buffers(sally_engine *e)
-{
-    (void)SSL_free_buffers(e->ssl);
-}
-
 sally_transport *sally_engine_transport(sally_engine *e)
 {
     return e->bio.next;
+}
+
+/* ---- rest ---------------------------------------------------------------------------------- */
+
+/* The key is OpenSSL's own, not a copy, and EVP_PKEY_set_type(3) clears what it had. Of all types this is
+ * one whose questions bear a key without content. */
+static void empty_key(EVP_PKEY *key)
+{
+    (void)EVP_PKEY_set_type(key, EVP_PKEY_X25519);
+    EVP_PKEY_free(key);
+}
+
+/* TLS 1.3 exchanges keys once, and OpenSSL keeps both, ours and the peer's, until SSL_free; whatever comes
+ * later, KeyUpdates and certificates too, goes by what was derived from them. Before TLS 1.3 it frees
+ * its own, and a renegotiation under way may need what is there. */
+static void forget_exchange(sally_engine *e)
+{
+    EVP_PKEY *key;
+    e->exchange_forgotten = true;
+    if (SSL_version(e->ssl) < TLS1_3_VERSION) {
+        return;
+    }
+    if (SSL_get_tmp_key(e->ssl, &key) == 1) {
+        empty_key(key);
+    }
+    if (SSL_get_peer_tmp_key(e->ssl, &key) == 1) {
+        empty_key(key);
+    }
+    sally_ossl_end();
+}
+
+void sally_engine_rest(sally_engine *e)
+{
+    (void)SSL_free_buffers(e->ssl);
+    if (e->handshaken && !e->exchange_forgotten) {
+        forget_exchange(e);
+    }
 }

@@ -110,8 +110,9 @@ unsigned long sally_engine_receives(const sally_engine *e);
 /* Ends `exact` of the setup. */
 void sally_engine_read_ahead(sally_engine *e);
 void sally_engine_stop_counting(sally_engine *e);
-/* Gives record buffers back while the connection is idle. */
-void sally_engine_release_buffers(sally_engine *e);
+/* Gives back what a connection that waits does not need: record buffers, and for good the keys of the key
+ * exchange. */
+void sally_engine_rest(sally_engine *e);
 sally_transport *sally_engine_transport(sally_engine *e);
 
 /* ---- in engine_auth.c ---------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ struct sally_engine {
     ssl_wrap_shutdown shutdown; /* likewise */
     bool shutdown_on_close;
     bool goodbye_said;
+    bool exchange_forgotten; /* the keys of the key exchange are gone */
     bool asked; /* the client, for a certificate after the handshake; no answer has been seen yet */
 };
 
