@@ -26,6 +26,7 @@ set(sally_l1_waiting
 
 set(sally_l2_net
     addr.c
+    addr_kept.c
     resolve.c
     sock.c
     unix_file.c

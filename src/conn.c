@@ -33,8 +33,11 @@ ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transp
     if (made == NULL) {
         return sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->engine.call);
     }
-    ssl_status status = sally_engine_new(&setup->engine, transport, &made->engine, err);
+    ssl_status status = setup->remote == NULL || sally_addr_keep(&made->remote, setup->remote)
+                            ? sally_engine_new(&setup->engine, transport, &made->engine, err)
+                            : sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, setup->engine.call);
     if (status != SALLY_OK) {
+        sally_addr_kept_fini(&made->remote);
         sally_free(made);
         return status;
     }
@@ -45,9 +48,6 @@ ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transp
     made->call = setup->engine.call;
     made->held = setup->hold;
     made->proxied = setup->proxied;
-    if (setup->remote != NULL) {
-        made->remote = *setup->remote;
-    }
     sally_store_rel(&made->handles, setup->hold ? 3 : 2);
     *conn = made;
     return SALLY_OK;
@@ -70,6 +70,7 @@ static void destroy(sally_conn *conn)
     sally_buf_fini(&conn->plain);
     ssl_break_release(conn->owner);
     sally_proxied_free(conn->proxied);
+    sally_addr_kept_fini(&conn->remote);
     sally_free(conn);
 }
 
@@ -319,7 +320,9 @@ void sally_conn_peer_text(const sally_conn *conn, char text[SALLY_ADDR_TEXT_SIZE
 {
     text[0] = '\0';
     if (conn->remote.length != 0) {
-        sally_addr_text_port(&conn->remote, text, SALLY_ADDR_TEXT_SIZE);
+        sally_addr remote;
+        sally_addr_recall(&conn->remote, &remote);
+        sally_addr_text_port(&remote, text, SALLY_ADDR_TEXT_SIZE);
     }
 }
 

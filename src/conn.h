@@ -12,7 +12,7 @@
 #ifndef SALLY_CONN_H
 #define SALLY_CONN_H
 
-#include "addr.h"
+#include "addr_kept.h"
 #include "atomic.h"
 #include "engine.h"
 #include "proxied.h"
@@ -39,9 +39,9 @@ struct ssl_port {
 
 /* A call that is inside, and what it sleeps for. */
 typedef struct sally_slot {
-    bool busy;
     const sally_wake *asleep; /* its thread's wake while it sleeps, else NULL */
     sally_want want;
+    bool busy;
     bool
         stalled; /* it found another thread exchanging what it wants, and that one has not settled */
 } sally_slot;
@@ -69,7 +69,7 @@ struct sally_conn {
     ssl_port out;
     ssl_break *owner;       /* set before the ports are handed out, constant then; retained (B9) */
     const char *call;       /* constant; the public call that made it, for texts of the handshake */
-    sally_addr remote;      /* constant; the client, where a proxy speaks for it */
+    sally_addr_kept remote; /* constant; the client, where a proxy speaks for it */
     sally_proxied *proxied; /* constant; owned; NULL: no proxy in between */
     sally_atomic_u64 handles; /* ports not freed yet, and the one who holds it */
 };

@@ -50,7 +50,7 @@ static void delist(ssl_connection *c)
 static void hang_up(ssl_connection *c)
 {
     if (c->conn == NULL) {
-        sally_sock_close(c->client.fd);
+        sally_sock_close(c->fd);
         return;
     }
     if (c->progress == SALLY_CLIENT_SHAKEN && !c->writing) {
@@ -65,6 +65,7 @@ static void free_connection(ssl_connection *c)
     sally_connection_drop_user(c);
     sally_quota_give(c->server->quota, c->resident);
     sally_proxied_free(c->proxied);
+    sally_addr_kept_fini(&c->remote);
     sally_free(c);
 }
 
@@ -83,9 +84,11 @@ void sally_connection_end(ssl_connection *c)
 /* A client whose handshake is done gets a goodbye. */
 void sally_connection_refuse(ssl_connection *c, ssl_refusal why)
 {
-    sally_server_tell_refusal(c->server, &c->client.remote, why);
+    sally_addr remote;
+    sally_addr_recall(&c->remote, &remote);
+    sally_server_tell_refusal(c->server, &remote, why);
     if (c->conn == NULL && c->server->options.when_full == SALLY_FULL_RESET) {
-        sally_sock_reset_when_closed(c->client.fd);
+        sally_sock_reset_when_closed(c->fd);
     }
     sally_connection_end(c);
 }
@@ -240,7 +243,7 @@ static void serve(ssl_connection *c, const sally_worker *worker)
         sally_want want;
         if (alive && !c->writing && !has_more(c, worker, &want)) {
             sally_connection_begin_idling(c);
-            sally_connection_wait_for_peer(c, want, c->idle_deadline);
+            sally_connection_wait_for_peer(c, want, c->deadline);
             return;
         }
     }
@@ -257,7 +260,7 @@ static void serve_if_ready(ssl_connection *c, const sally_worker *worker)
     if (sally_conn_look(c->conn, &want)) {
         serve(c, worker);
     } else {
-        sally_connection_wait_for_peer(c, want, c->idle_deadline);
+        sally_connection_wait_for_peer(c, want, c->deadline);
     }
 }
 
@@ -284,20 +287,22 @@ static void resume(ssl_connection *c, const sally_worker *worker)
 /* From here on the transport owns the fd, and keeps it open until the park has let go of it. */
 static bool make_conn(ssl_connection *c, ssl_error *err)
 {
-    sally_conn_setup setup = {.engine = {.context = c->client.front.context,
-                                         .registry = c->client.front.registry,
+    sally_addr remote;
+    sally_addr_recall(&c->remote, &remote);
+    sally_conn_setup setup = {.engine = {.context = c->front->context,
+                                         .registry = c->front->registry,
                                          .call = "ssl_server",
                                          .traffic = sally_observe_traffic(c)},
-                              .remote = &c->client.remote,
+                              .remote = &remote,
                               .proxied = c->proxied,
                               .hold = true};
-    sally_transport *transport = sally_transport_sock_new(c->client.fd, sally_linger_retire);
+    sally_transport *transport = sally_transport_sock_new(c->fd, sally_linger_retire);
     if (transport == NULL) {
         (void)sally_fail_memory(err, SALLY_PHASE_HANDSHAKE, "ssl_server");
         return false;
     }
     sally_transport_sock_set_linger(transport, c->server->options.close_timeout_ms);
-    c->client.fd = -1;
+    c->fd = -1;
     sally_conn *conn;
     if (sally_conn_new(&setup, transport, &conn, err) != SALLY_OK) {
         sally_buf nothing = {0};
@@ -341,14 +346,17 @@ static void shake(ssl_connection *c, const sally_worker *worker)
     case SALLY_STEP_FAILED: fail_handshake(c, err.status, &err); break;
     case SALLY_STEP_AGAIN:
     case SALLY_STEP_ASK:
-    case SALLY_STEP_WANT: sally_connection_wait_for_peer(c, want, c->handshake_deadline); break;
+    case SALLY_STEP_WANT: sally_connection_wait_for_peer(c, want, c->deadline); break;
     }
 }
 
 /* The client's address is known. False: it has clients enough, and the connection has ended. */
-static bool enter_by_address(ssl_connection *c)
+static bool enter_by_address(ssl_connection *c, const sally_addr *remote)
 {
-    switch (sally_quota_take(c->server->quota, &c->client.remote, &c->resident)) {
+    int error = sally_addr_keep(&c->remote, remote)
+                    ? sally_quota_take(c->server->quota, remote, &c->resident)
+                    : ENOMEM;
+    switch (error) {
     case 0: return true;
     case EDQUOT: sally_connection_refuse(c, SALLY_REFUSED_ADDRESS); break;
     default: fail_handshake(c, SALLY_MEMORY, NULL); break;
@@ -363,12 +371,11 @@ static bool knows_client(ssl_connection *c)
         return true;
     }
     ssl_error err;
-    sally_telling telling = sally_proxied_step(c->proxied, c->client.fd, "ssl_server", &err);
-    c->client.remote = *sally_proxied_client(c->proxied);
+    sally_telling telling = sally_proxied_step(c->proxied, c->fd, "ssl_server", &err);
     switch (telling) {
-    case SALLY_TELLS_CLIENT: return enter_by_address(c);
+    case SALLY_TELLS_CLIENT: return enter_by_address(c, sally_proxied_client(c->proxied));
     case SALLY_TELLS_MORE:
-        sally_connection_wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
+        sally_connection_wait_for_peer(c, (sally_want){.receive = true}, c->deadline);
         break;
     case SALLY_TELLS_NOBODY:
         sally_count(&c->server->tally.health_checks);
@@ -384,7 +391,7 @@ static void greet(ssl_connection *c, const sally_turn *turn)
 {
     ssl_error err;
     if (turn->events == POLLOUT) {
-        sally_connection_wait_for_peer(c, (sally_want){.receive = true}, c->handshake_deadline);
+        sally_connection_wait_for_peer(c, (sally_want){.receive = true}, c->deadline);
         return;
     }
     if (!knows_client(c)) {
@@ -402,7 +409,7 @@ static void greet(ssl_connection *c, const sally_turn *turn)
 /* The peer did not take what was written; or a drain hurries, and it has its time still. */
 static void expire_sending(ssl_connection *c)
 {
-    if (!sally_deadline_passed(c->output_deadline)) {
+    if (!sally_deadline_passed(c->deadline)) {
         sally_connection_wait_to_send(c);
         return;
     }
@@ -432,7 +439,7 @@ static void expire(ssl_connection *c)
         expire_sending(c);
     } else if (c->progress == SALLY_CLIENT_SHAKEN) {
         expire_idle(c);
-    } else if (sally_deadline_passed(c->handshake_deadline)) {
+    } else if (sally_deadline_passed(c->deadline)) {
         fail_handshake(c, SALLY_TIMEOUT, NULL);
     } else {
         fail_handshake(c, SALLY_CLOSED, NULL); /* a drain hurries */
@@ -479,7 +486,7 @@ static void run(sally_task *task, const sally_turn *turn)
 static ssl_connection *new_connection(ssl_server *server, const sally_client *client)
 {
     sally_proxied *proxied = NULL;
-    const sally_trust *trust = client->front.trust;
+    const sally_trust *trust = client->front->trust;
     if (sally_trust_judge(trust, &client->remote) == SALLY_CLIENT_PROXY) {
         proxied = sally_proxied_new(&client->remote, sally_trust_keeps_tlvs(trust));
         if (proxied == NULL) {
@@ -495,13 +502,14 @@ static ssl_connection *new_connection(ssl_server *server, const sally_client *cl
     }
     c->server = server;
     c->task = task;
-    c->client = *client;
+    c->front = client->front;
+    c->fd = client->fd;
     c->proxied = proxied;
     sally_list_init(&c->node);
     sally_list_init(&c->idle_node);
     sally_task_may_be_overdue(task);
     c->active_ns = sally_now_ns();
-    c->handshake_deadline = sally_deadline_after_ms(server->options.handshake_timeout_ms);
+    c->deadline = sally_deadline_after_ms(server->options.handshake_timeout_ms);
     return c;
 }
 
@@ -516,7 +524,7 @@ bool sally_connection_begin(ssl_server *server, const sally_client *client)
     sally_list_append(&server->connections, &c->node);
     sally_count(&server->tally.open);
     sally_mutex_unlock(&server->lock);
-    if (c->proxied != NULL || enter_by_address(c)) {
+    if (c->proxied != NULL || enter_by_address(c, &client->remote)) {
         sally_connection_wait_for_first_bytes(c);
     }
     return true;

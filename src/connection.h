@@ -2,7 +2,7 @@
 #ifndef SALLY_CONNECTION_H
 #define SALLY_CONNECTION_H
 
-#include "addr.h"
+#include "addr_kept.h"
 #include "conn.h"
 #include "server.h"
 
@@ -10,7 +10,7 @@
 typedef struct sally_client {
     int fd;
     sally_addr remote;
-    sally_front front; /* borrowed from the listener, which outlives the connection */
+    const sally_front *front; /* borrowed from the listener, which outlives the connection */
 } sally_client;
 
 /* How long a worker waits on the spot at most, in milliseconds. Long, because a timer that is due
@@ -25,23 +25,24 @@ typedef enum sally_progress {
 } sally_progress;
 
 struct ssl_connection {
-    ssl_server *server; /* constant */
-    sally_task *task;   /* constant */
+    ssl_server *server;       /* constant */
+    sally_task *task;         /* constant */
+    const sally_front *front; /* constant */
     /* the holder's */
-    sally_client client;    /* fd: until there is a conn */
-    sally_proxied *proxied; /* until there is a conn; NULL: no proxy speaks for the client */
+    sally_addr_kept remote; /* the client's */
+    int fd;                 /* until there is a conn; then -1 */
     sally_progress progress;
+    bool unsent;              /* parked until the peer takes what is written */
+    bool writing;             /* ... and the handler has more to write then */
+    bool brisk;               /* the peer answered at once last time */
+    bool instant;             /* ... and before anybody looked */
+    sally_proxied *proxied;   /* until there is a conn; NULL: no proxy speaks for the client */
     sally_resident *resident; /* NULL: its address has no limit, or is not known yet */
-    ssl_deadline handshake_deadline;
-    ssl_deadline
-        idle_deadline; /* set after each handler; bytes that make no message do not move it */
-    ssl_deadline output_deadline; /* while `unsent` */
-    bool unsent;                  /* parked until the peer takes what is written */
-    bool writing;                 /* ... and the handler has more to write then */
-    int64_t shaking_ns;           /* when the handshake began */
-    int64_t active_ns;            /* when the peer was last heard, or a handler last done */
-    bool brisk;                   /* the peer answered at once last time */
-    bool instant;                 /* ... and before anybody looked */
+    /* Of the handshake until that is done; of the output while `unsent`; else of idling: set after each
+     * handler, and bytes that make no message do not move it. */
+    ssl_deadline deadline;
+    int64_t shaking_ns; /* when the handshake began */
+    int64_t active_ns;  /* when the peer was last heard, or a handler last done */
     void *user;
     void (*destroy_user)(void *user);
     /* the holder's to write, under the server's lock once `conn` is there; a drain reads them */

@@ -72,7 +72,7 @@ void sally_connection_wait_for_peer(ssl_connection *c, sally_want want, ssl_dead
 
 void sally_connection_begin_idling(ssl_connection *c)
 {
-    c->idle_deadline = sally_deadline_after_ms(c->server->options.idle_timeout_ms);
+    c->deadline = sally_deadline_after_ms(c->server->options.idle_timeout_ms);
 }
 
 /* There is something to serve already, so any worker may go on at once: a socket can be written to,
@@ -80,7 +80,7 @@ void sally_connection_begin_idling(ssl_connection *c)
 void sally_connection_wait_for_worker(ssl_connection *c)
 {
     sally_connection_begin_idling(c);
-    put(c, POLLIN | POLLOUT, c->idle_deadline);
+    put(c, POLLIN | POLLOUT, c->deadline);
 }
 
 /* Until the peer has taken what is written. A drain lets it, up to its soft deadline. */
@@ -88,7 +88,7 @@ void sally_connection_wait_to_send(ssl_connection *c)
 {
     if (sally_server_stage(c->server) < SALLY_STAGE_BREAKING) {
         sally_conn_rest(c->conn);
-        put(c, POLLOUT, c->output_deadline);
+        put(c, POLLOUT, c->deadline);
     } else {
         sally_connection_end(c);
     }
@@ -97,13 +97,13 @@ void sally_connection_wait_to_send(ssl_connection *c)
 void sally_connection_begin_sending(ssl_connection *c)
 {
     c->unsent = true;
-    c->output_deadline = sally_deadline_after_ms(c->server->options.write_timeout_ms);
+    c->deadline = sally_deadline_after_ms(c->server->options.write_timeout_ms);
     sally_connection_wait_to_send(c);
 }
 
 void sally_connection_wait_for_first_bytes(ssl_connection *c)
 {
-    put(c, POLLIN, c->handshake_deadline);
+    put(c, POLLIN, c->deadline);
 }
 
 bool sally_connection_oldest_idle_yields(ssl_server *server)

@@ -26,12 +26,23 @@ static bool log_keys(sally_engine *e, SSL *ssl, const sally_policy *policy)
     if (policy->keylog == NULL) {
         return true;
     }
-    if (!sally_keylog_attach(ssl, &e->keys)) {
+    if (e->keys == NULL) {
+        e->keys = sally_alloc(sizeof *e->keys);
+    }
+    if (e->keys == NULL || !sally_keylog_attach(ssl, e->keys)) {
         return false;
     }
-    sally_key_lines_fini(&e->keys);
-    e->keys.log = sally_keylog_retain(policy->keylog);
+    sally_key_lines_fini(e->keys);
+    e->keys->log = sally_keylog_retain(policy->keylog);
     return true;
+}
+
+static void drop_keys(sally_engine *e)
+{
+    if (e->keys != NULL) {
+        sally_key_lines_fini(e->keys);
+        sally_free(e->keys);
+    }
 }
 
 bool sally_engine_adopt(sally_engine *e, const sally_policy *policy)
@@ -110,6 +121,7 @@ static ssl_status make(const sally_engine_setup *setup, sally_engine **engine, s
     if (status != SALLY_OK && e != NULL) {
         SSL_free(e->ssl);
         sally_engine_drop_pause(e);
+        drop_keys(e);
         sally_free(e->name);
         sally_free(e);
         e = NULL;
@@ -142,7 +154,7 @@ void sally_engine_free(sally_engine *e)
     sally_ossl_begin();
     SSL_free(e->ssl);
     sally_engine_drop_pause(e);
-    sally_key_lines_fini(&e->keys);
+    drop_keys(e);
     sally_transport *transport = e->bio.next;
     transport->ops->finish(transport, &e->bio.unsent, e->ended.status == SALLY_EOF);
     sally_ossl_end();
@@ -319,7 +331,7 @@ bool sally_engine_has_buffered(const sally_engine *e)
 
 bool sally_engine_take_key_lines(sally_engine *e, sally_key_lines *lines)
 {
-    return sally_key_lines_take(&e->keys, lines);
+    return e->keys != NULL && sally_key_lines_take(e->keys, lines);
 }
 
 bool sally_engine_has_ended(const sally_engine *e)

@@ -33,11 +33,11 @@ struct sally_engine {
     SSL *ssl;
     char *name; /* client: the peer's, as it was given; NULL: none */
     sally_bio bio;
-    sally_failure fatal;  /* TLS failed: both directions are over */
-    sally_failure ended;  /* EOF or TRUNCATED: only reading is over */
-    sally_failure last;   /* what the step that said FAILED means */
-    sally_pause *pause;   /* NULL: nobody is asked, or no more */
-    sally_key_lines keys; /* no log: nobody asked for them */
+    sally_failure fatal;   /* TLS failed: both directions are over */
+    sally_failure ended;   /* EOF or TRUNCATED: only reading is over */
+    sally_failure last;    /* what the step that said FAILED means */
+    sally_pause *pause;    /* NULL: nobody is asked, or no more */
+    sally_key_lines *keys; /* NULL: nobody asked for them */
     bool handshaken;
     bool exact;                 /* as in the setup, for each SSL that it has */
     ssl_wrap_shutdown shutdown; /* likewise */

@@ -72,7 +72,7 @@ static void turn_away(ssl_server *server, const sally_client *client, sally_admi
 static intake take_in(const sally_gate *gate, const sally_client *client, sally_admission admission)
 {
     ssl_server *server = gate->server;
-    sally_standing standing = sally_trust_judge(gate->front.trust, &client->remote);
+    sally_standing standing = sally_trust_judge(gate->front->trust, &client->remote);
     if (admission.verdict == SALLY_REFUSED || standing == SALLY_CLIENT_REFUSED) {
         turn_away(server, client, admission);
         return INTAKE_TOOK;
@@ -182,7 +182,7 @@ static void run(sally_task *task, const sally_turn *turn)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-ssl_status sally_gate_new(ssl_server *server, sally_front front, int fd, ssl_error *err)
+ssl_status sally_gate_new(ssl_server *server, const sally_front *front, int fd, ssl_error *err)
 {
     sally_gate *gate = sally_alloc(sizeof *gate);
     sally_task *task = gate != NULL ? sally_task_new(server->park, fd, run, gate) : NULL;

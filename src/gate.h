@@ -15,16 +15,16 @@ typedef enum sally_gate_lack {
 typedef struct sally_gate {
     /* constant */
     ssl_server *server;
-    sally_front front; /* the listener's */
-    int fd;            /* the listener's */
-    sally_node node;   /* server->gates */
+    const sally_front *front; /* the listener's */
+    int fd;                   /* the listener's */
+    sally_node node;          /* server->gates */
     /* the server's lock */
     sally_task *task; /* NULL: closed */
     sally_gate_lack lack;
 } sally_gate;
 
 /* Makes a gate and puts it into server->gates, closed to clients still. Errors: MEMORY. */
-ssl_status sally_gate_new(ssl_server *server, sally_front front, int fd, ssl_error *err);
+ssl_status sally_gate_new(ssl_server *server, const sally_front *front, int fd, ssl_error *err);
 void sally_gate_free(sally_gate *gate);
 /* Closes a gate that is not in the park. */
 void sally_gate_discard(sally_gate *gate);

@@ -76,9 +76,9 @@ int sally_listener_fds(ssl_listener *l, int *fds)
     return count;
 }
 
-sally_front sally_listener_front(const ssl_listener *l)
+const sally_front *sally_listener_front(const ssl_listener *l)
 {
-    return l->front;
+    return &l->front;
 }
 
 /* ---- watches ------------------------------------------------------------------------------- */

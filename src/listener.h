@@ -48,7 +48,7 @@ void sally_listener_leave(ssl_listener *l);
  * uses them has entered. */
 int sally_listener_fds(ssl_listener *l, int *fds);
 /* Borrowed. */
-sally_front sally_listener_front(const ssl_listener *l);
+const sally_front *sally_listener_front(const ssl_listener *l);
 
 /* ---- in listener_make.c -------------------------------------------------------------------- */
 

@@ -52,7 +52,9 @@ static void log_of_peer(ssl_server *server, const sally_addr *peer, const ssl_lo
 
 static void log_of_client(const ssl_connection *c, const ssl_log_record *about)
 {
-    log_of_peer(c->server, &c->client.remote, about);
+    sally_addr remote;
+    sally_addr_recall(&c->remote, &remote);
+    log_of_peer(c->server, &remote, about);
 }
 
 static const char *words_for(ssl_status why)

@@ -42,13 +42,15 @@ struct sally_task {
     bool watched;        /* the fd is in the pollset */
     bool may_be_overdue; /* sally_park_inspect judges it */
     short events;        /* while PARKED: armed for */
-    sally_due due;       /* while PARKED */
     /* lock */
     task_state state;
+    sally_overdue overdue;
     int64_t ready_ns; /* when an inspection found it ready first; 0: none since it was parked */
     int64_t seen_ns;  /* which inspection saw it last */
-    sally_overdue overdue;
-    sally_node node; /* in `free_tasks`, or among the overdue of an inspection */
+    union {
+        sally_due due;   /* while PARKED */
+        sally_node node; /* else: in `free_tasks`, or among the overdue of an inspection */
+    };
     sally_task *next_of_all;
 };
 
@@ -124,7 +126,6 @@ static sally_task *recycle_or_make_locked(sally_park *park)
     }
     sally_task *task = sally_alloc(sizeof *task);
     if (task != NULL) {
-        sally_list_init(&task->node);
         task->next_of_all = park->all_tasks;
         park->all_tasks = task;
     }

@@ -36,19 +36,19 @@ static ssl_status addresses_locked(const sally_conn *conn, asked whose, ssl_endp
 {
     const char *call = whose == OF_CLIENT ? "ssl_addresses" : "ssl_socket_addresses";
     const sally_proxied *proxied = conn->proxied;
-    const sally_addr *remote = &conn->remote;
-    sally_addr local;
+    sally_addr local, remote;
     ssl_status status = local_locked(conn, call, &local, err);
     if (status != SALLY_OK) {
         return status;
     }
+    sally_addr_recall(&conn->remote, &remote);
     if (proxied != NULL && whose == OF_SOCKET) {
-        remote = &proxied->proxy;
+        remote = proxied->proxy;
     } else if (proxied != NULL && sally_proxied_destination(proxied) != NULL) {
         local = *sally_proxied_destination(proxied);
     }
     describe(&local, ends->local, &ends->local_port);
-    describe(remote, ends->remote, &ends->remote_port);
+    describe(&remote, ends->remote, &ends->remote_port);
     return SALLY_OK;
 }
 

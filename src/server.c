@@ -134,7 +134,7 @@ static ssl_status add_gates(ssl_server *server, ssl_listener *listener, ssl_erro
 {
     int fds[SALLY_LISTENER_FDS_MAX];
     int count = sally_listener_fds(listener, fds);
-    sally_front front = sally_listener_front(listener);
+    const sally_front *front = sally_listener_front(listener);
     const sally_node *before = server->gates.prev;
     ssl_status status = SALLY_OK;
     for (int i = 0; i < count && status == SALLY_OK; i++) {

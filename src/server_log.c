@@ -122,8 +122,8 @@ void sally_server_remark(ssl_server *server)
         return;
     }
     for (int i = 0; i < server->listener_count; i++) {
-        sally_front front = sally_listener_front(server->listeners[i]);
-        remark_on(server, front.context, "");
-        remark_on_names(server, front.registry);
+        const sally_front *front = sally_listener_front(server->listeners[i]);
+        remark_on(server, front->context, "");
+        remark_on_names(server, front->registry);
     }
 }

@@ -258,7 +258,7 @@ static void note_bottom_locked(port_far *p)
     sally_transport *t = sally_engine_transport(p->below->engine);
     p->has_fds = t->ops->wait == NULL || t->ops->watch != NULL;
     p->no_address = t->ops->address != NULL ? t->ops->address(t, false, &p->local) : ENOTSOCK;
-    p->remote = p->below->remote;
+    sally_addr_recall(&p->below->remote, &p->remote);
 }
 
 static ssl_status claim_locked(port_far *p, const char *by, ssl_error *err)

@@ -39,7 +39,7 @@ TEST_F(ListenerUnit, TheFdsStayOpenUntilTheLastUserLeaves_B7)
     int fds[SALLY_LISTENER_FDS_MAX];
     ASSERT_TRUE(sally_listener_enter(listener.get()));
     ASSERT_EQ(1, sally_listener_fds(listener.get(), fds));
-    EXPECT_EQ(server_.get(), sally_listener_front(listener.get()).context);
+    EXPECT_EQ(server_.get(), sally_listener_front(listener.get())->context);
     EXPECT_EQ(SALLY_OK, ssl_close(listener.get(), nullptr));
     EXPECT_NE(-1, fcntl(fds[0], F_GETFD));
     EXPECT_FALSE(sally_listener_enter(listener.get()));
