@@ -168,15 +168,21 @@ size_t sally_bio_unsent(const sally_bio *state)
 
 /* ---- the method ---------------------------------------------------------------------------- */
 
-/* OpenSSL flushes at the end of each flight: what was written has been taken, so it is done. */
+static long count_unsent(BIO *bio)
+{
+    const sally_bio *state = BIO_get_data(bio);
+    return (long)state->unsent.length;
+}
+
+/* OpenSSL flushes at the end of each flight: what was written has been taken, so it is done. Most questions
+ * are others, ten for each round trip, whether the kernel does the cryptography, say: it does not. */
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 {
     (void)number;
     (void)pointer;
-    sally_bio *state = BIO_get_data(bio);
     switch (command) {
     case BIO_CTRL_FLUSH: return 1;
-    case BIO_CTRL_WPENDING: return (long)state->unsent.length;
+    case BIO_CTRL_WPENDING: return count_unsent(bio);
     default: return 0;
     }
 }
