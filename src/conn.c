@@ -331,8 +331,10 @@ static ssl_status report_locked(sally_conn *conn, const sally_op *op, ssl_error 
     if (op->refused != SALLY_OK) {
         return sally_fail(err, op->refused, op->phase, "%s: %s", op->call, op->why);
     }
-    char peer[SALLY_ADDR_TEXT_SIZE];
-    sally_conn_peer_text(conn, peer);
+    char peer[SALLY_ADDR_TEXT_SIZE] = "";
+    if (err != NULL) {
+        sally_conn_peer_text(conn, peer);
+    }
     conn->end_reported =
         conn->end_reported || (op->side == SALLY_IN && sally_engine_has_ended(conn->engine));
     return sally_engine_report(conn->engine, op->phase, op->call, peer, err);

@@ -137,14 +137,15 @@ ssl_status sally_engine_report(sally_engine *e, ssl_phase phase, const char *cal
 {
     char text[SALLY_ERROR_TEXT_SIZE];
     const sally_failure *why = &e->last;
+    if (err == NULL) {
+        return why->status;
+    }
     bool named = peer != NULL && peer[0] != '\0';
     say_why(e, why, text, sizeof text);
     sally_fail(err, why->status, phase, "%s: %s%s%s%s", call, named ? peer : "", named ? ": " : "",
                phase == SALLY_PHASE_HANDSHAKE ? "TLS handshake: " : "", text);
-    if (err != NULL) {
-        err->code = why->code;
-        err->sys_errno = why->sys_errno;
-        err->ossl_code = why->ossl_code;
-    }
+    err->code = why->code;
+    err->sys_errno = why->sys_errno;
+    err->ossl_code = why->ossl_code;
     return why->status;
 }
