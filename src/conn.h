@@ -98,25 +98,28 @@ ssl_status sally_conn_handshake_run(sally_conn *conn, const sally_scope *scope, 
 
 /* For a server (L7): the fd to park on, -1 when closed. */
 int sally_conn_fd(sally_conn *conn);
+/* What a handler has left behind. */
+typedef struct sally_left {
+    bool unsent;     /* output that the peer has not taken */
+    bool found;      /* or else: what has been received gives a handler something to do */
+    sally_want want; /* or else: what to wait for */
+} sally_left;
 /* Whether there is anything left to serve: the input door is open and its end has not been reported
- * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. *unsent: there is
- * output that the peer has not taken. */
-bool sally_conn_is_open(sally_conn *conn, bool *unsent);
+ * to a reader yet. A handler that wants to KEEP one that is not has nothing to wait for. What has been
+ * received is looked at as in sally_conn_look, but nothing in the socket, except where that is half a
+ * record (W3). */
+bool sally_conn_is_open(sally_conn *conn, sally_left *left);
 /* Whether more can be written: the output door is open, and the way out is not dead. */
 bool sally_conn_can_write(sally_conn *conn, bool *unsent);
 /* Sends what the socket takes. True: something is left. */
 bool sally_conn_send_rest(sally_conn *conn);
 /* Whether a handler would find something now: plaintext, an end, or a closed door; half a record, or a
  * message that is not data, must not cost a worker (W2). If there is nothing, *want says what to wait
- * for. Never blocks. The first looks at what has been received, and into the socket only where that is
- * half a record (W3); the second always into the socket. */
-bool sally_conn_look_inside(sally_conn *conn, sally_want *want);
+ * for. Never blocks. The last looks at what has been received, and into the socket only where that is
+ * half a record; the others always into the socket. */
 bool sally_conn_look(sally_conn *conn, sally_want *want);
-bool sally_conn_look_inside_locked(sally_conn *conn, sally_want *want);
 bool sally_conn_look_locked(sally_conn *conn, sally_want *want);
-/* Looks inside, and if there is nothing waits for the peer, until `wake` is raised or `ms` milliseconds
- * have passed, and looks once more. */
-bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want);
+bool sally_conn_look_inside_locked(sally_conn *conn, sally_want *want);
 /* Gives back what one that is going to wait for long does not need. */
 void sally_conn_rest(sally_conn *conn);
 /* Begins the goodbye and closes both doors without waiting; what is unsent goes out as in abandon. */

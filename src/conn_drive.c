@@ -62,11 +62,12 @@ static bool has_unsent_locked(const sally_conn *conn)
     return conn->engine != NULL && sally_engine_unsent(conn->engine) != 0;
 }
 
-bool sally_conn_is_open(sally_conn *conn, bool *unsent)
+bool sally_conn_is_open(sally_conn *conn, sally_left *left)
 {
     sally_conn_lock(conn);
     bool open = conn->engine != NULL && !conn->in.closed && !conn->end_reported;
-    *unsent = has_unsent_locked(conn);
+    left->unsent = has_unsent_locked(conn);
+    left->found = open && !left->unsent && sally_conn_look_inside_locked(conn, &left->want);
     sally_conn_unlock(conn);
     return open;
 }
@@ -111,22 +112,18 @@ bool sally_conn_look_locked(sally_conn *conn, sally_want *want)
     return step != SALLY_STEP_WANT;
 }
 
+/* As a rule there is nothing, and the error queue is left alone. */
 bool sally_conn_look_inside_locked(sally_conn *conn, sally_want *want)
 {
     if (conn->engine == NULL || conn->plain.length != 0 || sally_engine_has_ended(conn->engine)) {
         return true;
     }
     *want = (sally_want){.receive = true, .send = sally_engine_unsent(conn->engine) != 0};
-    return sally_engine_has_buffered(conn->engine) && sally_conn_look_locked(conn, want);
-}
-
-bool sally_conn_look_inside(sally_conn *conn, sally_want *want)
-{
+    if (!sally_engine_has_buffered(conn->engine)) {
+        return false;
+    }
     sally_ossl_begin();
-    sally_conn_lock(conn);
-    bool found = sally_conn_look_inside_locked(conn, want);
-    sally_conn_unlock(conn);
-    return found;
+    return sally_conn_look_locked(conn, want);
 }
 
 bool sally_conn_look(sally_conn *conn, sally_want *want)
@@ -134,38 +131,6 @@ bool sally_conn_look(sally_conn *conn, sally_want *want)
     sally_ossl_begin();
     sally_conn_lock(conn);
     bool found = sally_conn_look_locked(conn, want);
-    sally_conn_unlock(conn);
-    return found;
-}
-
-static bool peer_moves(sally_wait *wait, const sally_wake *wake, int ms)
-{
-    sally_scope scope = SALLY_SCOPE_NONE;
-    sally_scope_bound(&scope, sally_deadline_after_ms(ms));
-    wait->scope = &scope;
-    wait->self = wake;
-    wait->phase = SALLY_PHASE_SERVE;
-    ssl_status status;
-    return sally_wait_run(wait, &status, NULL) == SALLY_WAITED_READY;
-}
-
-/* OpenSSL's queue stays clean over the wait: nobody else's code runs on this thread meanwhile. */
-bool sally_conn_dwell(sally_conn *conn, const sally_wake *wake, int ms, sally_want *want)
-{
-    struct pollfd fds[2 + SALLY_WAIT_SPARE];
-    sally_wait wait = {.fds = fds};
-    sally_ossl_begin();
-    sally_conn_lock(conn);
-    bool found = sally_conn_look_inside_locked(conn, want);
-    if (!found) {
-        wait.count = sally_conn_watch_locked(conn, *want, fds);
-    }
-    sally_conn_unlock(conn);
-    if (found || !peer_moves(&wait, wake, ms)) {
-        return found;
-    }
-    sally_conn_lock(conn);
-    found = sally_conn_look_locked(conn, want);
     sally_conn_unlock(conn);
     return found;
 }

@@ -29,6 +29,7 @@
 #include "mem.h"
 #include "observe.h"
 #include "sock.h"
+#include "wait.h"
 
 #define ROUNDS     16
 /* A peer that answers within this time is on this machine, or next to it. */
@@ -183,28 +184,28 @@ static ssl_served call_handler(ssl_connection *c, const sally_worker *worker)
 /* Waits on the spot for a brisk peer, while another worker is free and nobody drains. */
 static bool dwell(ssl_connection *c, const sally_worker *worker, sally_want *want)
 {
-    bool may =
-        sally_worker_dwell_begin(worker) && sally_server_stage(c->server) == SALLY_STAGE_SERVING;
-    bool found = may ? sally_conn_dwell(c->conn, worker->wake, SALLY_DWELL_MS, want)
-                     : sally_conn_look_inside(c->conn, want);
+    bool ready = sally_worker_dwell_begin(worker) &&
+                 sally_server_stage(c->server) == SALLY_STAGE_SERVING &&
+                 sally_wait_here(sally_task_fd(c->task), worker->wake, SALLY_DWELL_MS);
     sally_worker_dwell_end(worker);
-    return found;
+    return ready && sally_conn_look(c->conn, want);
 }
 
 /* What the peer sends next is sought on the spot before the connection is parked, as long as that has
  * paid: parking costs two system calls, and often the next event wakes another thread.
  *   brisk    it answered within BRISK_NS: wait for it in poll
- *   instant  ... and before poll was called: look into the socket first */
-static bool has_more(ssl_connection *c, const sally_worker *worker, sally_want *want)
+ *   instant  ... and before poll was called: look into the socket first
+ * One that looking has made write does not dwell: it has to wait for more than the peer. */
+static bool has_more(ssl_connection *c, const sally_worker *worker, sally_left *left)
 {
-    if (c->instant && sally_conn_look(c->conn, want)) {
+    if (left->found || (c->instant && sally_conn_look(c->conn, &left->want))) {
         return true;
     }
     c->instant = false;
-    if (!c->brisk) {
-        return sally_conn_look_inside(c->conn, want);
+    if (!c->brisk || left->want.send) {
+        return false;
     }
-    bool found = dwell(c, worker, want);
+    bool found = dwell(c, worker, &left->want);
     int64_t took_ns = sally_now_ns() - c->active_ns; /* since the handler was done */
     c->brisk = found && took_ns < BRISK_NS;
     c->instant = found && took_ns < INSTANT_NS;
@@ -216,11 +217,11 @@ static bool may_go_on(const sally_worker *worker, int round)
     return round < ROUNDS || sally_pool_has_idle(worker->pool);
 }
 
-static bool may_be_kept(ssl_connection *c, ssl_served served, bool *unsent)
+static bool may_be_kept(ssl_connection *c, ssl_served served, sally_left *left)
 {
     switch (served) {
-    case SALLY_KEEP: return sally_conn_is_open(c->conn, unsent);
-    case SALLY_KEEP_WRITING: return sally_conn_can_write(c->conn, unsent);
+    case SALLY_KEEP: return sally_conn_is_open(c->conn, left);
+    case SALLY_KEEP_WRITING: return sally_conn_can_write(c->conn, &left->unsent);
     default: return false;
     }
 }
@@ -234,16 +235,15 @@ static void serve(ssl_connection *c, const sally_worker *worker)
             hand_over(c);
             return;
         }
-        bool unsent = false;
-        alive = may_be_kept(c, served, &unsent);
-        if (alive && unsent) {
+        sally_left left = {.unsent = false};
+        alive = may_be_kept(c, served, &left);
+        if (alive && left.unsent) {
             sally_connection_begin_sending(c);
             return;
         }
-        sally_want want;
-        if (alive && !c->writing && !has_more(c, worker, &want)) {
+        if (alive && !c->writing && !has_more(c, worker, &left)) {
             sally_connection_begin_idling(c);
-            sally_connection_wait_for_peer(c, want, c->deadline);
+            sally_connection_wait_for_peer(c, left.want, c->deadline);
             return;
         }
     }

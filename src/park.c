@@ -167,6 +167,11 @@ void *sally_task_owner(const sally_task *task)
     return task->owner;
 }
 
+int sally_task_fd(const sally_task *task)
+{
+    return task->fd;
+}
+
 void sally_task_may_be_overdue(sally_task *task)
 {
     task->may_be_overdue = true;

@@ -47,6 +47,7 @@ sally_task *sally_task_new(sally_park *park, int fd, sally_task_run run, void *o
 /* Ends a held task; to be called before its fd is closed. */
 void sally_task_free(sally_park *park, sally_task *task);
 void *sally_task_owner(const sally_task *task);
+int sally_task_fd(const sally_task *task);
 /* The holder lets it be judged by sally_park_inspect from now on. */
 void sally_task_may_be_overdue(sally_task *task);
 /* Runs a task that the caller holds. */

@@ -165,6 +165,17 @@ ssl_status sally_wait_readable(int fd, const sally_scope *scope, ssl_phase phase
     return status;
 }
 
+bool sally_wait_here(int fd, const sally_wake *wake, int ms)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = wake->wait_fd, .events = POLLIN}};
+    int ready = poll(fds, 2, ms);
+    if (ready <= 0 || fds[1].revents == 0) {
+        return ready > 0;
+    }
+    sally_wake_drain(wake);
+    return false;
+}
+
 bool sally_wait_is_hung_up(int fd)
 {
     struct pollfd look = {.fd = fd};

@@ -43,6 +43,10 @@ sally_waited sally_wait_run(sally_wait *wait, ssl_status *status, ssl_error *err
 /* Sleeps until there is something to read, or the scope stops it: OK, or BREAK, TIMEOUT or SYSTEM. */
 ssl_status sally_wait_readable(int fd, const sally_scope *scope, ssl_phase phase, ssl_error *err);
 
+/* Sleeps once, for `ms` milliseconds at most, until there is something to read, or an end. False: there is
+ * not; the wake, which is not to be NULL, was raised, or a signal came. Looks at no token. */
+bool sally_wait_here(int fd, const sally_wake *wake, int ms);
+
 /* Whether the fd is hung up or in error now. Never blocks. */
 bool sally_wait_is_hung_up(int fd);
 /* Whether there is something to read, or to accept. Never blocks. */

@@ -176,6 +176,42 @@ TEST(Wait, B7_AnInterruptedWaitGoesOn)
     ssl_break_release(brk);
 }
 
+TEST(Wait, B5_AWaitOnTheSpotEndsByItsDescriptorItsTimeOrItsWake)
+{
+    Pipe pipe;
+    const sally_wake *wake = nullptr;
+    ASSERT_EQ(SALLY_OK, sally_wait_self(&wake, SALLY_PHASE_WAIT, nullptr));
+    EXPECT_FALSE(sally_wait_here(pipe.ends[0], wake, 0));
+    pipe.put();
+    EXPECT_TRUE(sally_wait_here(pipe.ends[0], wake, -1));
+    sally_wake_raise(wake); // somebody needs the thread: that comes first, and once
+    EXPECT_FALSE(sally_wait_here(pipe.ends[0], wake, -1));
+    EXPECT_TRUE(sally_wait_here(pipe.ends[0], wake, -1));
+}
+
+TEST(Wait, B7_ASignalEndsAWaitOnTheSpotWithNothingFound)
+{
+    struct sigaction action = {};
+    struct sigaction old = {};
+    action.sa_handler = [](int) {};
+    ASSERT_EQ(0, sigaction(SIGUSR1, &action, &old));
+    Pipe pipe;
+    pthread_t raw = {};
+    Latch known;
+    Thread waiter([&] {
+        const sally_wake *wake = nullptr;
+        ASSERT_EQ(SALLY_OK, sally_wait_self(&wake, SALLY_PHASE_WAIT, nullptr));
+        raw = pthread_self();
+        known.open();
+        EXPECT_FALSE(sally_wait_here(pipe.ends[0], wake, -1));
+    });
+    known.wait();
+    EXPECT_TRUE(wait_until_asleep(waiter));
+    pthread_kill(raw, SIGUSR1);
+    waiter.join();
+    sigaction(SIGUSR1, &old, nullptr);
+}
+
 TEST(Wait, AThreadsWakeWakesItAndGoesWithIt)
 {
     FdGuard fds;
