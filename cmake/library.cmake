@@ -43,6 +43,16 @@ if(BUILD_SHARED_LIBS AND NOT APPLE)
     endif()
 endif()
 
+# Most of what a round trip costs here is small functions of other files. Not for a static library, whose
+# objects would ask the user's compiler for the same.
+if(BUILD_SHARED_LIBS)
+    include(CheckIPOSupported)
+    check_ipo_supported(RESULT sally_whole OUTPUT sally_why_not LANGUAGES C)
+    set_target_properties(sallyport PROPERTIES
+        INTERPROCEDURAL_OPTIMIZATION_RELEASE ${sally_whole}
+        INTERPROCEDURAL_OPTIMIZATION_RELWITHDEBINFO ${sally_whole})
+endif()
+
 if(SALLYPORT_BUILD_TESTS)
     add_library(sallyport_testing STATIC ${sally_sources})
     sally_library(sallyport_testing)
