@@ -9,6 +9,7 @@
 #define SALLY_ATOMIC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -92,6 +93,16 @@ static inline void *sally_load_ptr_seq(const sally_atomic_ptr *a)
 static inline void *sally_load_ptr_acq(const sally_atomic_ptr *a)
 {
     return atomic_load_explicit(&((sally_atomic_ptr *)a)->value, memory_order_acquire);
+}
+
+/* Publishes `value` where there is NULL; returns what is there then, which may be another thread's. */
+static inline void *sally_publish_ptr_once(sally_atomic_ptr *a, void *value)
+{
+    void *found = NULL;
+    return atomic_compare_exchange_strong_explicit(&a->value, &found, value, memory_order_acq_rel,
+                                                   memory_order_acquire)
+               ? value
+               : found;
 }
 
 static inline void *sally_swap_ptr_seq(sally_atomic_ptr *a, void *value)

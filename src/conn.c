@@ -41,7 +41,6 @@ ssl_status sally_conn_new(const sally_conn_setup *setup, sally_transport *transp
         sally_free(made);
         return status;
     }
-    sally_mutex_init(&made->turn, SALLY_RANK_TURN);
     sally_mutex_init(&made->lock, SALLY_RANK_CONNECTION);
     init_port(&made->in, made, SALLY_IN);
     init_port(&made->out, made, SALLY_OUT);
@@ -63,10 +62,18 @@ void sally_conn_set_owner(sally_conn *conn, ssl_break *owner)
     conn->owner = ssl_break_retain(owner);
 }
 
+static void free_turn(sally_mutex *turn)
+{
+    if (turn != NULL) {
+        sally_mutex_fini(turn);
+        sally_free(turn);
+    }
+}
+
 static void destroy(sally_conn *conn)
 {
     sally_mutex_fini(&conn->lock);
-    sally_mutex_fini(&conn->turn);
+    free_turn(sally_load_ptr_acq(&conn->turn));
     sally_buf_fini(&conn->plain);
     ssl_break_release(conn->owner);
     sally_proxied_free(conn->proxied);
@@ -131,15 +138,36 @@ void ssl_free_ports(ssl_ports *ports)
 
 /* ---- lock, doors, slots -------------------------------------------------------------------- */
 
+/* Made by the first who has to wait: most connections have one thread at a time. NULL: no memory. */
+static sally_mutex *turn_of(sally_conn *conn)
+{
+    sally_mutex *there = sally_load_ptr_acq(&conn->turn);
+    sally_mutex *made = there == NULL ? sally_alloc(sizeof *made) : NULL;
+    if (made == NULL) {
+        return there;
+    }
+    sally_mutex_init(made, SALLY_RANK_TURN);
+    there = sally_publish_ptr_once(&conn->turn, made);
+    if (there != made) {
+        free_turn(made);
+    }
+    return there;
+}
+
 /* A thread in a long loop of steps, or of calls, must not retake the lock before one that waits for it:
  * whoever finds somebody waiting queues behind `turn`, of which the first in the queue lets go only when
- * it has the lock. */
+ * it has the lock. Without memory for that there is no queue, and the lock is taken as it comes. */
 static void queue_for_lock(sally_conn *conn)
 {
+    sally_mutex *turn = turn_of(conn);
     sally_add_relaxed(&conn->waiting, 1);
-    sally_mutex_lock(&conn->turn);
+    if (turn != NULL) {
+        sally_mutex_lock(turn);
+    }
     sally_mutex_lock(&conn->lock);
-    sally_mutex_unlock(&conn->turn);
+    if (turn != NULL) {
+        sally_mutex_unlock(turn);
+    }
     sally_add_relaxed(&conn->waiting, (uint64_t)-1);
 }
 

@@ -54,8 +54,9 @@ typedef struct sally_carried {
 } sally_carried;
 
 struct sally_conn {
-    sally_mutex
-        turn; /* taken before `lock` by those who must wait for it, and given back at once */
+    sally_atomic_ptr
+        turn; /* a sally_mutex, taken before `lock` by those who must wait for it, and given
+                              back at once; NULL: nobody ever had to */
     sally_atomic_u64 waiting; /* how many those are: nobody takes the lock past them */
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */

@@ -15,8 +15,8 @@ typedef struct sally_failure {
     ssl_status status; /* SALLY_OK: none */
     int code;          /* alert number or X509_V_ERR_... */
     int sys_errno;
-    uint64_t ossl_code;
-    const char *words; /* constant; NULL: they follow from the rest */
+    uint32_t ossl_code; /* OpenSSL packs it into 32 bits */
+    const char *words;  /* constant; NULL: they follow from the rest */
 } sally_failure;
 
 /* A server's, from its beginning until its context has been chosen by name, or the client refused. */

@@ -38,8 +38,8 @@ typedef enum sally_rank {
 
 typedef struct sally_mutex {
     pthread_mutex_t raw;
-    sally_rank rank;
 #ifdef SALLY_CHECK_LOCKS
+    sally_rank rank;
     pthread_t holder;
     bool held;
 #endif
@@ -50,7 +50,11 @@ typedef struct sally_cond {
 } sally_cond;
 
 /* clang-format off */
+#ifdef SALLY_CHECK_LOCKS
 #define SALLY_MUTEX_INIT(rank_) {.raw = PTHREAD_MUTEX_INITIALIZER, .rank = (rank_)}
+#else
+#define SALLY_MUTEX_INIT(rank_) {.raw = PTHREAD_MUTEX_INITIALIZER}
+#endif
 #define SALLY_COND_INIT {.raw = PTHREAD_COND_INITIALIZER}
 /* clang-format on */
 
