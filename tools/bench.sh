@@ -293,7 +293,7 @@ report() {
         line("full handshake and 1-byte echo, p50", median("beside50"), 1.20, micro("beside50"))
         line("the same, p99", median("beside99"), 1.20, micro("beside99"))
         print ""
-        line("KiB of memory per idle connection", kib["ours"], 15.5, \
+        line("KiB of memory per idle connection", kib["ours"], 14.7, \
             sprintf("floor %.1f; %d connections", kib["floor"], idle))
         print ""
         if (counted)

@@ -178,7 +178,7 @@ struct RestingGroup : public testing::TestWithParam<const char *> {
 INSTANTIATE_TEST_SUITE_P(Groups, RestingGroup,
                          testing::Values("X25519", "P-256", "X448", "ffdhe2048"));
 
-// Whoever reads this process's memory later finds no key to what was recorded.
+// OpenSSL hands out the very keys that it has, so what is seen here is what it has left.
 TEST_P(RestingGroup, W2_KeysOfTheExchangeAreGone)
 {
     Context context = server_context();
