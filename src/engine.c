@@ -3,7 +3,7 @@
  * Each step has the same shape: refuse what is known to be over, flush unsent ciphertext, call OpenSSL
  * once, and turn its answer into a sally_step. The error queue (E1) is emptied by whoever begins a
  * call, and here after a refusal and after a handshake: a read or a write that succeeds leaves nothing
- * in it, and each look at it costs 300 instructions. Thanks to the BIO, OpenSSL never says WANT_WRITE, and its
+ * in it, and each look at it costs 200 instructions. Thanks to the BIO, OpenSSL never says WANT_WRITE, and its
  * WANT_READ means "poll" only if the BIO really found nothing; otherwise a message that is not data
  * was processed (auto-retry is off), and the caller looks for breaks before it steps again.
  */
