@@ -55,7 +55,9 @@ try_programs() { # DIRECTORY
         grep -q "usage: .*$program" "$work/log" || fail "$program does not say how it is used"
     done
 
-    "$1/echo_server" --port 0 >"$work/address" 2>"$work/log" &
+    # The file is there before the server is, and empty: an earlier server's address is not taken for its.
+    : >"$work/address"
+    "$1/echo_server" --port 0 >>"$work/address" 2>"$work/log" &
     server=$!
     tries=1000
     until grep -q '^listening on ' "$work/address"; do

@@ -311,7 +311,7 @@ TEST_F(Admission, W9_EveryRefusalHasAWord)
 TEST_F(Admission, W4_WhoWaitsTooLongForAWorkerIsHungUpOn)
 {
     options_.workers = 1;
-    options_.queue_timeout_ms = 100;
+    options_.queue_timeout_ms = 400;
     HeldEcho held;
     Service service(held.handler(), options_);
     auto first = service.client();
@@ -357,7 +357,7 @@ TEST_F(Admission, W4_WhoIsBehindTooManyIsHungUpOn)
 TEST_F(Admission, W4_NewClientsWaitInTheQueueToo)
 {
     options_.workers = 1;
-    options_.queue_timeout_ms = 100;
+    options_.queue_timeout_ms = 400;
     HeldEcho held;
     Service service(held.handler(), options_);
     auto first = service.client();

@@ -60,7 +60,7 @@ TEST_F(Limits, W4_ASilentClientIsDroppedAfterTheHandshakeTimeout)
 TEST_F(Limits, W4_AnIdleClientIsSentAwayWithGoodbye)
 {
     ssl_server_options options = service_options();
-    options.idle_timeout_ms = 30;
+    options.idle_timeout_ms = 300;
     Service service(echo_once, options);
     auto client = service.client();
     expect_echo(client.get(), "x");
@@ -72,7 +72,7 @@ TEST_F(Limits, W4_AnIdleClientIsSentAwayWithGoodbye)
 TEST_F(Limits, W4_DeadlinesHoldWhileEveryWorkerIsInAHandler)
 {
     ssl_server_options options = service_options(1);
-    options.idle_timeout_ms = 30;
+    options.idle_timeout_ms = 300;
     Latch release;
     Service service(
         [&](ssl_connection *connection, ssl_port *in, ssl_port *out) {
