@@ -2,7 +2,7 @@
 # Installs the Debian packages that a script of this project needs. To be sourced by a POSIX shell:
 #
 #   . tools/setup.sh
-#   sally_setup build test     # the sets that are needed: build, test, ci
+#   sally_setup build test     # the sets that are needed: build, test, clang, ci
 #
 # Silent when nothing is missing; otherwise one line says what is installed. Returns 1, with the
 # reason on standard error, when it cannot.
@@ -10,7 +10,8 @@
 # gcc alone brings no C library headers and cmake no build tool when recommendations are off.
 sally_packages_build='gcc libc6-dev cmake ninja-build libssl-dev openssl'
 sally_packages_test='g++ libgtest-dev pkg-config universal-ctags gnutls-bin curl'
-sally_packages_ci='clang clang-format clang-tidy valgrind shellcheck strace binutils libclang-rt-14-dev git racket prometheus haproxy socat wrk'
+sally_packages_clang='clang libclang-rt-14-dev'
+sally_packages_ci='clang-format clang-tidy valgrind shellcheck strace binutils git racket prometheus haproxy socat wrk'
 
 # Prints which of the named packages are not installed.
 sally_missing_packages() {
@@ -36,6 +37,7 @@ sally_setup() {
         case $sally_set in
         build) sally_wanted="$sally_wanted $sally_packages_build" ;;
         test) sally_wanted="$sally_wanted $sally_packages_test" ;;
+        clang) sally_wanted="$sally_wanted $sally_packages_clang" ;;
         ci) sally_wanted="$sally_wanted $sally_packages_ci" ;;
         *)
             echo "setup.sh: unknown set of packages: $sally_set" >&2

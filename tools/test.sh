@@ -42,8 +42,9 @@ quietly() { # NAME COMMAND...
     finish 0 1 0
 }
 
-# ctest's report, with a line for each test that was skipped, and why; ends with the three counts. Where
-# many cases share an entry (--few), GoogleTest's own report of it counts.
+# ctest's report, with a line for each test that was skipped, and why, and the end of what each failed one
+# said; ends with the three counts. Where many cases share an entry (--few), GoogleTest's own report of it
+# counts.
 read_report() { # FILE DIRECTORY-OF-PARTS
     awk -v parts="$2" '
     function plain(text) {
@@ -58,6 +59,10 @@ read_report() { # FILE DIRECTORY-OF-PARTS
     function note_skip(name, reason) {
         skipped++
         print "skipped: " name ": " (reason != "" ? reason : "no reason given")
+    }
+    function tell_failure(    line) {
+        print "failed: " test
+        for (line = said > 40 ? said - 39 : 1; line <= said; line++) print "    " output[line]
     }
     # Each failure of a case counts that case once; an entry that failed without one is a failure too.
     function read_part(file,    line, name, ran, failures, skips, why) {
@@ -86,11 +91,12 @@ read_report() { # FILE DIRECTORY-OF-PARTS
         else if (status == "disabled" || by_choice) {
             note_skip(test, why)
         } else if (status != "") failed++
+        if (status != "run" && status != "" && status != "disabled" && !by_choice) tell_failure()
         status = ""
     }
     /^\t<testcase / {
         close_case()
-        test = attribute($0, "name"); status = attribute($0, "status")
+        test = attribute($0, "name"); status = attribute($0, "status"); said = 0
         by_choice = 0; why = status == "disabled" ? "disabled in the source" : ""; reading = 0
         next
     }
@@ -98,6 +104,10 @@ read_report() { # FILE DIRECTORY-OF-PARTS
     by_choice && why == "" && /<system-out>/ {
         line = $0; sub(/.*<system-out>/, "", line); sub(/<\/system-out>.*/, "", line)
         if (line !~ /^Running main|^Note: |^\[/) why = plain(line)
+    }
+    status ~ /^(fail|notrun)$/ && !/^\t\t<(failure|skipped) / && !/^\t<\/testcase>/ {
+        line = $0; sub(/^\t\t<system-out>/, "", line); sub(/<\/system-out>$/, "", line)
+        output[++said] = plain(line)
     }
     by_choice && reading { if ($0 !~ /^\[/) why = plain($0); reading = 0 }
     by_choice && /: Skipped$/ { reading = 1 }
@@ -145,7 +155,10 @@ dev | release | asan | tsan | coverage | portable) ;;
 esac
 
 . tools/setup.sh
-sally_setup build test || finish 0 1 0
+case $preset in
+tsan | portable) sally_setup build test clang ;;
+*) sally_setup build test ;;
+esac || finish 0 1 0
 
 build=build/$preset
 mkdir -p "$build" || exit 1

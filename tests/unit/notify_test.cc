@@ -128,7 +128,7 @@ TEST_F(Notify, E3_BadArgumentsAndLimits)
     EXPECT_TRUE(is(SALLY_LIMIT, ssl_notify_printf(&err, "%sx", longest.c_str()), err));
     EXPECT_TRUE(is(SALLY_USAGE, ssl_notify_printf(&err, "%s", ""), err));
     const char *none = nullptr;
-    EXPECT_TRUE(is(SALLY_USAGE, ssl_notify_printf(&err, none), err));
+    EXPECT_TRUE(is(SALLY_USAGE, ssl_notify_printf(&err, none, 0), err));
     EXPECT_EQ("", supervisor.heard());
 }
 
