@@ -5,7 +5,6 @@
  * record that is no offer is taken whole and its descriptors are closed.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "clock.h"
 #include "error.h"
@@ -38,22 +37,6 @@ static ssl_status fail_offer(const char *why, ssl_error *err)
 {
     return sally_fail(err, SALLY_PROTOCOL, SALLY_PHASE_LISTEN, "%s: what came is no offer: %s",
                       call, why);
-}
-
-/* The record has room for a NUL behind it, and one is there. */
-static ssl_status check_record(const sally_parcel *p, ssl_error *err)
-{
-    const size_t magic = sizeof SALLY_OFFER_MAGIC - 1;
-    if (p->length < magic || memcmp(p->bytes, SALLY_OFFER_MAGIC, magic) != 0) {
-        return fail_offer("it does not begin as one of this version does", err);
-    }
-    if (memchr(p->bytes, '\0', p->length) != NULL) {
-        return fail_offer("there is a NUL in it", err);
-    }
-    if (p->fd_count == 0 || sally_inherited_count_names(p->bytes + magic) != p->fd_count) {
-        return fail_offer("there must be a name for each descriptor", err);
-    }
-    return SALLY_OK;
 }
 
 static ssl_status check_fds(const sally_parcel *p, ssl_error *err)
@@ -89,26 +72,33 @@ static ssl_status check_room(const haul *h, ssl_error *err)
                             h->parcel.fd_count, h->room);
 }
 
-static void fill_list(haul *h)
+static void fill_list(haul *h, const char *names)
 {
-    const char *names = h->parcel.bytes + sizeof SALLY_OFFER_MAGIC - 1;
     for (; h->count < (size_t)h->parcel.fd_count; h->count++) {
         sally_inherited_fill(&h->list[h->count], h->parcel.fds[h->count], &names);
     }
+}
+
+/* The record has room for a NUL behind it, and one is there. */
+static ssl_status read_record(haul *h, ssl_error *err)
+{
+    const char *why;
+    const char *names =
+        sally_offer_names(h->parcel.bytes, h->parcel.length, h->parcel.fd_count, &why);
+    ssl_status status = names != NULL ? check_fds(&h->parcel, err) : fail_offer(why, err);
+    if (status == SALLY_OK) {
+        fill_list(h, names);
+    }
+    return status;
 }
 
 static ssl_status judge(haul *h, ssl_error *err)
 {
     ssl_status status = check_room(h, err);
     if (status == SALLY_OK) {
-        status = check_record(&h->parcel, err);
+        status = read_record(h, err);
     }
-    if (status == SALLY_OK) {
-        status = check_fds(&h->parcel, err);
-    }
-    if (status == SALLY_OK) {
-        fill_list(h);
-    } else {
+    if (status != SALLY_OK) {
         drop_fds(&h->parcel);
     }
     return status;

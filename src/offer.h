@@ -28,6 +28,9 @@
 ssl_status sally_offer_find(const char *call, const char *where, sally_addr *addr, ssl_error *err);
 /* Who is at the other end, in *pid; SYSTEM (EPERM) unless it is this process's user or root. */
 ssl_status sally_offer_check_peer(const char *call, int fd, pid_t *pid, ssl_error *err);
+/* Where the names begin of a first record, behind whose `length` bytes is a NUL, that came with so many
+ * descriptors; NULL: it is none, and *why says why. */
+const char *sally_offer_names(const char *record, size_t length, int fd_count, const char **why);
 /* Waits for one of the words above. PROTOCOL, TRUNCATED (the other end is gone), and what the scope
  * says. */
 ssl_status sally_offer_hear(const char *call, int fd, char word, const sally_scope *scope,

@@ -1,8 +1,10 @@
 /* L6 ends: the words between a process that offers and one that fetches (offer.h). No state. */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "inherit.h"
 #include "offer.h"
 #include "sock.h"
 #include "wait.h"
@@ -37,6 +39,20 @@ ssl_status sally_offer_check_peer(const char *call, int fd, pid_t *pid, ssl_erro
             call, (long)*pid, (long)user);
     }
     return SALLY_OK;
+}
+
+const char *sally_offer_names(const char *record, size_t length, int fd_count, const char **why)
+{
+    const size_t magic = sizeof SALLY_OFFER_MAGIC - 1;
+    *why = NULL;
+    if (length < magic || memcmp(record, SALLY_OFFER_MAGIC, magic) != 0) {
+        *why = "it does not begin as one of this version does";
+    } else if (memchr(record, '\0', length) != NULL) {
+        *why = "there is a NUL in it";
+    } else if (fd_count == 0 || sally_inherited_count_names(record + magic) != fd_count) {
+        *why = "there must be a name for each descriptor";
+    }
+    return *why == NULL ? record + magic : NULL;
 }
 
 int sally_offer_say(int fd, char word)
