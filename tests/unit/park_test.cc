@@ -121,8 +121,9 @@ TEST_F(Park, TheEarliestDeadlineComesFirst)
     Line two;
     sally_task *second = make(one);
     sally_task *first = make(two);
-    put(second, POLLIN, sally_deadline_after_ms(20));
-    put(first, POLLIN, sally_deadline_after_ms(5));
+    const ssl_deadline later = sally_deadline_after_ms(20);
+    put(second, POLLIN, later);
+    put(first, POLLIN, {later.monotonic_ns - 1});
     EXPECT_EQ(first, sally_park_take_due(park_));
     EXPECT_EQ(second, sally_park_take_due(park_));
 }
