@@ -42,8 +42,7 @@ typedef struct sally_slot {
     const sally_wake *asleep; /* its thread's wake while it sleeps, else NULL */
     sally_want want;
     bool busy;
-    bool
-        stalled; /* it found another thread exchanging what it wants, and that one has not settled */
+    bool stalled; /* it found another thread exchanging what it wants, which has not settled */
 } sally_slot;
 
 /* A connection that runs over this one (transport_port.c), as this one sees it. */
@@ -54,9 +53,9 @@ typedef struct sally_carried {
 } sally_carried;
 
 struct sally_conn {
-    sally_atomic_ptr
-        turn; /* a sally_mutex, taken before `lock` by those who must wait for it, and given
-                              back at once; NULL: nobody ever had to */
+    /* A sally_mutex, taken before `lock` by those who must wait for it, and given back at once; NULL: nobody
+     * ever had to. */
+    sally_atomic_ptr turn;
     sally_atomic_u64 waiting; /* how many those are: nobody takes the lock past them */
     sally_mutex lock;
     sally_engine *engine; /* lock; NULL once both doors are closed and all calls have left */
