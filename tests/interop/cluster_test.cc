@@ -15,6 +15,7 @@
 #include "support/echo_programs.h"
 #include "support/pairs.h"
 #include "support/rng.h"
+#include "support/scratch_dir.h"
 #include "support/threads.h"
 
 namespace
@@ -30,19 +31,14 @@ class Cluster : public testing::Test
         for (const char *tool : {"haproxy", "socat", "openssl", "curl"}) {
             SKIP_WITHOUT(tool);
         }
-        std::string pattern = testing::TempDir() + "sallyport-cluster-XXXXXX";
-        directory_ = mkdtemp(pattern.data());
         port_ = some_free_port();
-        started_ = command({"start", directory_, std::to_string(port_)});
+        started_ = command({"start", directory_.root(), std::to_string(port_)});
         ASSERT_TRUE(started_);
     }
     void TearDown() override
     {
         if (started_) {
-            EXPECT_TRUE(command({"stop", directory_}));
-        }
-        if (!directory_.empty()) {
-            EXPECT_EQ(0, std::system(("rm -rf '" + directory_ + "'").c_str()));
+            EXPECT_TRUE(command({"stop", directory_.root()}));
         }
     }
 
@@ -64,7 +60,7 @@ class Cluster : public testing::Test
     }
     std::string file(const std::string &name) const
     {
-        return output({"cat", directory_ + "/" + name});
+        return output({"cat", directory_.path(name)});
     }
     std::string line(const std::string &name) const
     {
@@ -103,7 +99,7 @@ class Cluster : public testing::Test
     // What HAProxy thinks of a server: "UP", "DOWN", ...
     std::string state(const std::string &server) const
     {
-        Process socat({"socat", "-t", "5", "-", "UNIX-CONNECT:" + directory_ + "/admin.sock"});
+        Process socat({"socat", "-t", "5", "-", "UNIX-CONNECT:" + directory_.path("admin.sock")});
         socat.feed_and_close("show stat\n");
         EXPECT_EQ(0, socat.wait()) << socat.err();
         std::string text = socat.out();
@@ -115,7 +111,7 @@ class Cluster : public testing::Test
     }
     std::string session_file() const
     {
-        return directory_ + "/session.pem";
+        return directory_.path("session.pem");
     }
     void expect_resumed_by_both() const
     {
@@ -125,7 +121,7 @@ class Cluster : public testing::Test
         }
     }
 
-    std::string directory_;
+    ScratchDir directory_;
     int port_ = 0;
     bool started_ = false;
 };
@@ -268,7 +264,7 @@ TEST_F(Cluster, W10_C5_ANewTicketKeyCostsNoFullHandshake)
 {
     s_client({"-sess_out", session_file()});
     std::string before = file("tickets.keys");
-    ASSERT_TRUE(command({"rotate", directory_}));
+    ASSERT_TRUE(command({"rotate", directory_.root()}));
     std::string after = file("tickets.keys");
     EXPECT_NE(before, after.substr(0, before.size())); // another one seals
     EXPECT_NE(std::string::npos, after.find(before));  // this one still opens
@@ -282,7 +278,7 @@ TEST_F(Cluster, W10_ARollingRestartLosesNoEcho)
     std::string one = file("one.pid"), two = file("two.pid");
     s_client({"-sess_out", session_file()});
     Load load(port_);
-    ASSERT_TRUE(command({"roll", directory_}));
+    ASSERT_TRUE(command({"roll", directory_.root()}));
     load.end();
     for (const ssl_error &err : load.lost()) {
         ADD_FAILURE() << err.text;
@@ -339,7 +335,7 @@ TEST_F(Cluster, W10_AServerThatComesBackIsServingAgain)
     s_client({"-sess_out", session_file()});
     EXPECT_EQ(0, kill(pid("one"), SIGKILL));
     EXPECT_TRUE(eventually([&] { return state("one") == "DOWN"; }, 5));
-    ASSERT_TRUE(command({"roll", directory_}));
+    ASSERT_TRUE(command({"roll", directory_.root()}));
     EXPECT_EQ("UP", state("one"));
     expect_resumed_by_both();
     EXPECT_EQ(1, metric("one", "sallyport_handshakes_resumed_total"));
@@ -363,7 +359,7 @@ TEST_F(Cluster, W10_AServerThatHangsIsNotNoticedAndGoesOnLater)
 TEST_F(Cluster, W10_ASecondBalancerSharesNothingAndNeedsNothing)
 {
     s_client({"-sess_out", session_file()});
-    std::string beside = directory_ + "/beside";
+    std::string beside = directory_.path("beside");
     ASSERT_EQ(0, mkdir(beside.c_str(), 0700));
     int port = some_free_port();
     ProcessOptions options;
@@ -388,7 +384,7 @@ TEST_F(Cluster, W10_ASecondBalancerSharesNothingAndNeedsNothing)
 TEST_F(Cluster, W10_PrometheusTakesTheConfiguration)
 {
     SKIP_WITHOUT("promtool");
-    std::string said = output({"promtool", "check", "config", directory_ + "/prometheus.yml"});
+    std::string said = output({"promtool", "check", "config", directory_.path("prometheus.yml")});
     EXPECT_NE(std::string::npos, said.find("SUCCESS")) << said;
 }
 

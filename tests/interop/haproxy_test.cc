@@ -8,6 +8,7 @@
 
 #include "scenario/ends.h"
 #include "support/process.h"
+#include "support/scratch_dir.h"
 
 using namespace sallytest;
 
@@ -31,9 +32,6 @@ class Balancer
     Balancer(int to, const std::string &options, const std::string &bind_options = "")
         : port_(ClosedPort().port())
     {
-        char directory[] = "/tmp/sallyport-haproxy-XXXXXX";
-        EXPECT_NE(nullptr, mkdtemp(directory));
-        directory_ = directory;
         std::ofstream(file()) << "defaults\n  mode tcp\n  timeout connect 20s\n"
                               << "  timeout client 60s\n  timeout server 60s\n"
                               << "  unique-id-format connection-%cp\n"
@@ -42,12 +40,6 @@ class Balancer
                               << "  server ours 127.0.0.1:" << to << " " << options << "\n";
         process_ = std::make_unique<Process>(
             std::vector<std::string>{"haproxy", "-db", "-q", "-f", file()});
-    }
-    ~Balancer()
-    {
-        process_.reset();
-        EXPECT_EQ(0, unlink(file().c_str()));
-        EXPECT_EQ(0, rmdir(directory_.c_str()));
     }
     int port() const
     {
@@ -74,11 +66,11 @@ class Balancer
   private:
     std::string file() const
     {
-        return directory_ + "/haproxy.cfg";
+        return directory_.path("haproxy.cfg");
     }
 
     int port_;
-    std::string directory_;
+    ScratchDir directory_;
     std::unique_ptr<Process> process_;
 };
 
@@ -160,16 +152,8 @@ class WithKey
   public:
     explicit WithKey(const std::string &stem)
     {
-        char path[] = "/tmp/sallyport-haproxy-XXXXXX";
-        Fd fd(mkstemp(path));
-        EXPECT_TRUE(fd);
-        path_ = path;
         std::ofstream(path_) << std::ifstream(cert_path(stem + ".pem")).rdbuf()
                              << std::ifstream(cert_path(stem + "-key.pem")).rdbuf();
-    }
-    ~WithKey()
-    {
-        EXPECT_EQ(0, unlink(path_.c_str()));
     }
     const std::string &path() const
     {
@@ -177,7 +161,8 @@ class WithKey
     }
 
   private:
-    std::string path_;
+    ScratchDir directory_;
+    std::string path_ = directory_.path("both.pem");
 };
 
 class HaproxyTells : public Haproxy

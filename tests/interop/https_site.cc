@@ -1,8 +1,5 @@
 #include "interop/https_site.h"
 
-#include <cstdlib>
-#include <fstream>
-
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,11 +26,9 @@ std::vector<std::string> words(const Site &site, std::vector<std::string> more)
 
 Site::Site()
 {
-    std::string pattern = testing::TempDir() + "sallyport-https-XXXXXX";
-    above_ = mkdtemp(pattern.data());
     mkdir(root().c_str(), 0755);
     mkdir((root() + "/sub").c_str(), 0755);
-    mkdir((above_ + "/beside").c_str(), 0755);
+    mkdir(above_.path("beside").c_str(), 0755);
     put("secret.txt", "secret");
     put("beside/secret.txt", "secret");
     put("root/index.html", "<p>Open both doors.\n");
@@ -45,20 +40,14 @@ Site::Site()
     put("root/big", stream_bytes(1, 0, kBigSize));
     EXPECT_EQ(0, symlink("digits.txt", (root() + "/inside.txt").c_str()));
     EXPECT_EQ(0, symlink("../secret.txt", (root() + "/outside.txt").c_str()));
-    EXPECT_EQ(0, symlink((above_ + "/secret.txt").c_str(), (root() + "/absolute").c_str()));
+    EXPECT_EQ(0, symlink(above_.path("secret.txt").c_str(), (root() + "/absolute").c_str()));
     EXPECT_EQ(0, symlink("../beside", (root() + "/beside").c_str()));
     EXPECT_EQ(0, mkfifo((root() + "/fifo").c_str(), 0644));
 }
 
-Site::~Site()
-{
-    std::string command = "rm -rf '" + above_ + "'";
-    EXPECT_EQ(0, std::system(command.c_str()));
-}
-
 void Site::put(const std::string &name, const std::string &bytes)
 {
-    std::ofstream(above_ + "/" + name, std::ios::binary) << bytes;
+    above_.write(name, bytes);
 }
 
 HttpsServer::HttpsServer(const Site &site, std::vector<std::string> more)

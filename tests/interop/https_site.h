@@ -9,6 +9,7 @@
 
 #include "support/echo_programs.h"
 #include "support/handles.h"
+#include "support/scratch_dir.h"
 
 namespace sallytest
 {
@@ -21,22 +22,19 @@ class Site
 {
   public:
     Site();
-    ~Site();
-    Site(const Site &) = delete;
-    Site &operator=(const Site &) = delete;
     std::string root() const
     {
-        return above_ + "/root";
+        return above_.path("root");
     }
     std::string above() const
     {
-        return above_;
+        return above_.root();
     }
 
   private:
     void put(const std::string &name, const std::string &bytes);
 
-    std::string above_;
+    ScratchDir above_;
 };
 
 // https_server for a site, on a port that the kernel picks.

@@ -18,6 +18,7 @@
 #include "names.h"
 #include "sallyport/keylog.h"
 #include "support/guards.h"
+#include "support/scratch_dir.h"
 
 using namespace sallytest;
 
@@ -85,24 +86,13 @@ void log_to(const Context &context, Log *log)
 class KeyFile
 {
   public:
-    KeyFile()
-    {
-        char name[] = "/tmp/sally-keylog-XXXXXX";
-        root_ = mkdtemp(name);
-        path_ = root_ + "/keys.log";
-    }
-    ~KeyFile()
-    {
-        unlink(path_.c_str());
-        rmdir(root_.c_str());
-    }
     const char *path() const
     {
         return path_.c_str();
     }
     const char *directory() const
     {
-        return root_.c_str();
+        return directory_.root().c_str();
     }
     bool exists() const
     {
@@ -119,8 +109,8 @@ class KeyFile
     }
 
   private:
-    std::string root_;
-    std::string path_;
+    ScratchDir directory_;
+    std::string path_ = directory_.path("keys.log");
 };
 
 bool is_hex(const std::string &text)

@@ -12,6 +12,7 @@
 
 #include "scenario/ends.h"
 #include "support/guards.h"
+#include "support/scratch_dir.h"
 
 using namespace sallytest;
 using testing::Test;
@@ -106,20 +107,11 @@ class ListenOnUnix : public Listen
   protected:
     void SetUp() override
     {
-        char name[] = "/tmp/sallyport-test-XXXXXX";
-        ASSERT_NE(nullptr, mkdtemp(name));
-        directory_ = name;
-        path_ = directory_ + "/socket";
         host_ = "unix:" + path_;
         options_.host = host_.c_str();
         // A Unix socket has no name to check.
         ssl_error err;
         ASSERT_TRUE(is(SALLY_OK, ssl_set_verify_hostname(client_.get(), false, &err), err));
-    }
-    void TearDown() override
-    {
-        unlink(path_.c_str());
-        rmdir(directory_.c_str());
     }
     bool file_exists()
     {
@@ -127,8 +119,8 @@ class ListenOnUnix : public Listen
         return lstat(path_.c_str(), &file) == 0;
     }
 
-    std::string directory_;
-    std::string path_;
+    ScratchDir directory_;
+    std::string path_ = directory_.path("socket");
     std::string host_;
     ssl_listen_options options_ = SALLY_LISTEN_OPTIONS;
 };

@@ -1,6 +1,5 @@
 // A server's certificate judged again on a live connection (C7).
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -8,6 +7,7 @@
 #include <openssl/pem.h>
 
 #include "scenario/live.h"
+#include "support/scratch_dir.h"
 
 using namespace sallytest;
 
@@ -18,19 +18,6 @@ namespace
 class RootDirectory
 {
   public:
-    RootDirectory()
-    {
-        std::string pattern = std::filesystem::temp_directory_path() / "sally-roots-XXXXXX";
-        path_ = mkdtemp(pattern.data());
-    }
-    ~RootDirectory()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    RootDirectory(const RootDirectory &) = delete;
-    RootDirectory &operator=(const RootDirectory &) = delete;
-
     void add_ca()
     {
         BIO *bio = BIO_new_file(cert_path("ca.pem").c_str(), "r");
@@ -39,15 +26,15 @@ class RootDirectory
         snprintf(name, sizeof name, "%08lx.0", X509_subject_name_hash(ca));
         X509_free(ca);
         BIO_free(bio);
-        std::filesystem::copy_file(cert_path("ca.pem"), path_ + "/" + name);
+        std::filesystem::copy_file(cert_path("ca.pem"), directory_.path(name));
     }
     const char *path() const
     {
-        return path_.c_str();
+        return directory_.root().c_str();
     }
 
   private:
-    std::string path_;
+    ScratchDir directory_;
 };
 
 struct LiveClient : testing::TestWithParam<ssl_protocol> {

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -12,6 +11,7 @@
 
 #include "exchange.h"
 #include "support/guards.h"
+#include "support/scratch_dir.h"
 
 using namespace sallytest;
 
@@ -31,40 +31,31 @@ class Site
   public:
     Site()
     {
-        std::string pattern = testing::TempDir() + "sally-reload-XXXXXX";
-        root_ = mkdtemp(pattern.data());
-        for (const char *stem : {"server", "server-rsa"}) {
-            std::filesystem::create_directory(root_ + "/" + stem);
-            std::ofstream(root_ + "/" + stem + "/chain.pem")
-                << bytes_of(stem + std::string(".pem"));
-            std::ofstream(root_ + "/" + stem + "/key.pem")
-                << bytes_of(stem + std::string("-key.pem"));
+        for (const std::string stem : {"server", "server-rsa"}) {
+            std::filesystem::create_directory(directory_.path(stem));
+            directory_.write(stem + "/chain.pem", bytes_of(stem + ".pem"));
+            directory_.write(stem + "/key.pem", bytes_of(stem + "-key.pem"));
         }
         turn_to("server");
-    }
-    ~Site()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(root_, ignored);
     }
     // Both files at once, as certbot's `live` directory would be if it were a link.
     void turn_to(const char *stem) const
     {
-        std::string fresh = root_ + "/fresh";
+        std::string fresh = directory_.path("fresh");
         std::filesystem::create_symlink(stem, fresh);
-        ASSERT_EQ(0, std::rename(fresh.c_str(), (root_ + "/live").c_str()));
+        ASSERT_EQ(0, std::rename(fresh.c_str(), directory_.path("live").c_str()));
     }
     std::string chain() const
     {
-        return root_ + "/live/chain.pem";
+        return directory_.path("live/chain.pem");
     }
     std::string key() const
     {
-        return root_ + "/live/key.pem";
+        return directory_.path("live/key.pem");
     }
 
   private:
-    std::string root_;
+    ScratchDir directory_;
 };
 
 class ReloadUnderLoad : public testing::Test

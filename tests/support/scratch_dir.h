@@ -30,6 +30,10 @@ class ScratchDir
     ScratchDir(const ScratchDir &) = delete;
     ScratchDir &operator=(const ScratchDir &) = delete;
 
+    const std::string &root() const
+    {
+        return root_;
+    }
     std::string path(const std::string &name) const
     {
         return root_ + "/" + name;

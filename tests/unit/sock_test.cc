@@ -12,10 +12,14 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "support/scratch_dir.h"
+
 extern "C" {
 #include "mem.h"
 #include "sock.h"
 }
+
+using sallytest::ScratchDir;
 
 namespace
 {
@@ -351,21 +355,8 @@ TEST_F(Sock, CloseKeepsErrno)
 class UnixSock : public Sock
 {
   protected:
-    void SetUp() override
-    {
-        char form[] = "/tmp/sally-sock-XXXXXX";
-        ASSERT_NE(mkdtemp(form), nullptr);
-        directory = form;
-        path = directory + "/s";
-    }
-    void TearDown() override
-    {
-        unlink(path.c_str());
-        rmdir(directory.c_str());
-        Sock::TearDown();
-    }
-    std::string directory;
-    std::string path;
+    ScratchDir directory;
+    std::string path = directory.path("s");
 };
 
 TEST_F(UnixSock, CarriesBytes)
@@ -398,7 +389,7 @@ TEST_F(UnixSock, OneThatCannotListenLeavesNoFile)
 
 TEST_F(UnixSock, AnAbstractNameHasNoFile)
 {
-    connect_pair("unix:@sallyport-test-" + directory.substr(directory.size() - 6));
+    connect_pair("unix:@sallyport-test-" + directory.root().substr(directory.root().size() - 6));
     sally_addr local;
     ASSERT_EQ(sally_sock_local(listener.fd, &local), 0);
     char text[SALLY_ADDR_TEXT_SIZE];
