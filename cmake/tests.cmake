@@ -28,14 +28,15 @@ endfunction()
 # What glibc keeps for each thread counts as used: without it, growth is what the library has not freed.
 set(sally_test_malloc GLIBC_TUNABLES=glibc.malloc.tcache_count=0)
 
-# sally_add_tests(NAME LABEL LINK library... SOURCES file... [MAIN] [TIMEOUT seconds])
+# sally_add_tests(NAME LABEL LINK library... SOURCES file... [MAIN] [TIMEOUT seconds] [ALONE suite...])
 #
 # One GoogleTest program NAME; each of its cases is a ctest entry LABEL.Suite.Case with the label
 # LABEL. With SALLYPORT_TEST_PARTS=n its cases share n processes instead, the entries LABEL.part_0 and
 # so on, which is quicker where programs are slow to start; each writes its report to parts/. MAIN says
-# that the sources bring their own main(). An empty list of sources makes nothing.
+# that the sources bring their own main(). In long runs nothing runs beside the suites of ALONE. An empty list
+# of sources makes nothing.
 function(sally_add_tests name label)
-    cmake_parse_arguments(PARSE_ARGV 2 arg "MAIN" "TIMEOUT" "LINK;SOURCES")
+    cmake_parse_arguments(PARSE_ARGV 2 arg "MAIN" "TIMEOUT" "LINK;SOURCES;ALONE")
     if(arg_UNPARSED_ARGUMENTS)
         message(FATAL_ERROR "sally_add_tests(${name}): what is \"${arg_UNPARSED_ARGUMENTS}\"?")
     endif()
@@ -62,12 +63,26 @@ function(sally_add_tests name label)
         sally_add_parts(${name} ${label} ${arg_TIMEOUT})
         return()
     endif()
+    set(alone)
+    if(SALLYPORT_TEST_LONG)
+        list(TRANSFORM arg_ALONE APPEND ".*" OUTPUT_VARIABLE alone)
+        list(JOIN alone ":" alone)
+    endif()
+    if(alone)
+        sally_discover_cases(${name} ${label} ${arg_TIMEOUT} "${alone}" RUN_SERIAL TRUE)
+    endif()
+    sally_discover_cases(${name} ${label} ${arg_TIMEOUT} "*-${alone}")
+endfunction()
+
+# sally_discover_cases(NAME LABEL TIMEOUT FILTER [property value]...)
+function(sally_discover_cases name label timeout filter)
     gtest_discover_tests(${name}
         TEST_PREFIX ${label}.
+        TEST_FILTER ${filter}
         DISCOVERY_MODE PRE_TEST
         DISCOVERY_TIMEOUT 60
         NO_PRETTY_VALUES
-        PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT} ENVIRONMENT ${sally_test_malloc})
+        PROPERTIES LABELS ${label} TIMEOUT ${timeout} ENVIRONMENT ${sally_test_malloc} ${ARGN})
 endfunction()
 
 # Each case still has its own time limit, the watchdog's.
