@@ -494,8 +494,13 @@ static ssl_connection *new_connection(ssl_server *server, const sally_client *cl
         }
     }
     ssl_connection *c = sally_alloc(sizeof *c);
-    sally_task *task = c != NULL ? sally_task_new(server->park, client->fd, run, c) : NULL;
+    /* Who is at the socket is told of until a proxy has said who the client is. */
+    bool kept = c != NULL && sally_addr_keep(&c->remote, &client->remote);
+    sally_task *task = kept ? sally_task_new(server->park, client->fd, run, c) : NULL;
     if (task == NULL) {
+        if (kept) {
+            sally_addr_kept_fini(&c->remote);
+        }
         sally_proxied_free(proxied);
         sally_free(c);
         return NULL;

@@ -197,6 +197,15 @@ TEST_F(Logging, W8_W9_BehindAProxyThePeerIsTheClient)
     EXPECT_EQ("192.0.2.7:40001", listening.first(SALLY_LOG_HANDSHAKE_FAILED).peer);
 }
 
+TEST_F(Logging, W8_W9_WithoutAHeaderThePeerIsTheProxy)
+{
+    Listening listening;
+    Service service(echo_once, service_options(), only_by_proxy("127.0.0.1"), listening.log());
+    Fd proxy = connect_to(service.port());
+    ASSERT_EQ(18, write(proxy.get(), "GET / HTTP/1.0\r\n\r\n", 18));
+    EXPECT_EQ(address_of(proxy), listening.first(SALLY_LOG_HANDSHAKE_FAILED).peer);
+}
+
 TEST_F(Logging, W9_ADrainTellsItsBeginningAndItsEnd)
 {
     Listening listening;
